@@ -1,0 +1,105 @@
+"""Book: everything the desk holds now. Only `fold` changes it; everyone else reads."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from trade_mcp.domain.events import TradingState
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.order import EXIT_ROLES, Order, Role, Side, Source
+from trade_mcp.domain.position import Position
+
+
+class Entered(Struct, frozen=True, gc=False):
+    """One accepted entry, remembered a day for the counting rules."""
+
+    at: datetime
+    symbol: str
+    side: Side
+    size: Decimal
+    strategy: str
+
+
+class Book(Struct):
+    """The desk's bucket: cash, positions, live orders, and what the limits in force are.
+
+    Invariant I8: ``cash`` + cost of positions + ``fees`` = ``deposits`` + ``realised``.
+    """
+
+    seq: int = 0
+    venue: str = ""
+    account: str = ""
+    feed: str = ""
+    synthetic: bool = False
+    quote: str = ""
+    policy: str = ""  # hash of the limits in force
+    policy_text: str = ""
+    state: TradingState = TradingState.ACTIVE
+    state_reason: str = ""
+    cash: Decimal = ZERO
+    deposits: Decimal = ZERO  # capital plus flows
+    realised: Decimal = ZERO  # before fees
+    fees: Decimal = ZERO  # quote value
+    peak_equity: Decimal = ZERO
+    equity: Decimal = ZERO  # at the last mark
+    positions: dict[str, Position] = field(default_factory=dict)  # open ones
+    orders: dict[str, Order] = field(default_factory=dict)  # live ones
+    external: dict[str, Decimal] = field(default_factory=dict)  # by currency: never ours to sell
+    breaks: dict[str, str] = field(default_factory=dict)  # symbol -> why it is halted
+    entered: list[Entered] = field(default_factory=list)  # accepted entries of the last day, oldest first
+
+    def position(self, symbol: str) -> Position:
+        """The position in ``symbol``; a flat one if there is none."""
+        return self.positions.get(symbol, FLAT)
+
+    def live(self, symbol: str | None = None) -> Iterator[Order]:
+        """Live orders, of one symbol or of all."""
+        return (order for order in self.orders.values() if symbol is None or order.symbol == symbol)
+
+    def exits(self, symbol: str) -> list[Order]:
+        """Live exit orders (stop, target) of a symbol."""
+        return [order for order in self.live(symbol) if order.role in EXIT_ROLES]
+
+    def buying(self, symbol: str) -> Decimal:
+        """Base units that live buy orders may still add."""
+        return sum((o.open_size for o in self.live(symbol) if o.side is Side.BUY), ZERO)
+
+    def selling(self, symbol: str) -> Decimal:
+        """Base units that live sell orders may still take; a group of exits counts once."""
+        groups: dict[str, Decimal] = {}
+        for order in self.live(symbol):
+            if order.side is Side.SELL:
+                key = order.group or order.order_id
+                groups[key] = max(groups.get(key, ZERO), order.open_size)
+        return sum(groups.values(), ZERO)
+
+    @property
+    def reserved(self) -> Decimal:
+        """Quote currency that live buy orders may still spend, at their worst price."""
+        return sum((o.open_size * o.worst_price for o in self.live() if o.side is Side.BUY), ZERO)
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that nothing in flight may still spend."""
+        return self.cash - self.reserved
+
+    @property
+    def open_positions(self) -> set[str]:
+        """Symbols that hold a slot: a position that is not dust, or an entry in flight."""
+        held = {symbol for symbol, position in self.positions.items() if not position.dust}
+        return held | {order.symbol for order in self.live() if order.role is Role.ENTRY}
+
+    def unprotected(self) -> list[str]:
+        """Symbols whose position should rest on a stop and has none live now."""
+        return [
+            symbol
+            for symbol, position in self.positions.items()
+            if not position.dust
+            and position.levels.stop_price is not None
+            and not any(order.role is Role.STOP for order in self.live(symbol))
+        ]
+
+
+FLAT = Position(owner=Source.OPERATOR)

@@ -1,0 +1,101 @@
+"""What can go wrong, in words: a message with numbers, a hint what to do, and whether trying again can help.
+
+Refusals by a rule are values (`Verdict`), not errors. Connectivity (nobody knows what happened) and rejection
+(the venue said no) are different types, because only one of them is known.
+"""
+
+
+class TradeError(Exception):
+    """Anything the desk can say about a failure. ``exit_code`` is what a command line ends with."""
+
+    retryable = False
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class BadInput(TradeError):
+    """What was asked cannot be understood or cannot be: the asker can mend it."""
+
+    exit_code = 2
+
+
+class BadConfig(BadInput):
+    """A setting is unknown, of the wrong kind, or out of its range."""
+
+
+class UnknownSymbol(BadInput):
+    """No such instrument at this venue and feed."""
+
+    def __init__(self, symbol: str, nearest: tuple[str, ...]):
+        close = f"did you mean {', '.join(nearest)}?" if nearest else "find_instruments lists what trades here"
+        super().__init__(f"unknown symbol {symbol!r}", hint=close)
+        self.symbol, self.nearest = symbol, nearest
+
+
+class IdConflict(BadInput):
+    """An order id that is known already, with other content."""
+
+
+class CandleFileError(BadInput):
+    """A candle file that is corrupt, truncated, unsorted, duplicated or of an unknown shape."""
+
+
+class RefusedError(TradeError):
+    """A control said no to a command (not to an order: that is a value)."""
+
+    exit_code = 3
+
+
+class FeedError(TradeError):
+    """Prices could not be had."""
+
+    retryable = True
+
+
+class NoPrice(FeedError):
+    """The feed has no price for a symbol at this market time; nothing is made up instead."""
+
+
+class VenueError(TradeError):
+    """Something between us and the venue."""
+
+
+class VenueUnreachable(VenueError):
+    """Connectivity: nobody knows whether the venue acted. Never resent blindly."""
+
+
+class VenueRejected(VenueError):
+    """The venue said no: nothing happened there."""
+
+
+class LedgerError(TradeError):
+    """The ledger cannot be used as asked."""
+
+
+class LedgerBusy(LedgerError):
+    """Another writer held the ledger for too long."""
+
+    retryable = True
+
+
+class SchemaNewer(LedgerError):
+    """The database was written by a newer version than this one."""
+
+
+class ForeignDatabase(LedgerError):
+    """The file is a database of another program."""
+
+
+class ForeignLedger(LedgerError):
+    """The ledger belongs to another venue, account or feed."""
+
+
+class LeaseLost(LedgerError):
+    """Another process took over this role; what it held may neither write nor send."""

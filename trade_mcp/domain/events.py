@@ -1,0 +1,216 @@
+"""Events: what the ledger remembers, one frozen value for each thing that happened. They are the truth."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from trade_mcp.domain.exits import Levels
+from trade_mcp.domain.order import Fill, Order, OrderRequest, Source
+
+
+class TradingState(StrEnum):
+    ACTIVE = "active"
+    REDUCING = "reducing"  # reductions and cancels only
+    HALTED = "halted"  # cancels and protective reductions only
+
+
+class Event(Struct, frozen=True, gc=False, tag_field="kind", omit_defaults=True):
+    """Base of all events; the class attribute of the tag is the ``kind`` in the table."""
+
+
+class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
+    """The first event: what this ledger belongs to. ``capital`` is the desk's opening cash."""
+
+    venue: str
+    account: str
+    feed: str
+    synthetic: bool
+    quote: str
+    capital: Decimal
+    holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
+
+
+class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):
+    """The limits in force from here on: ``text`` is their canonical JSON, ``policy`` its hash."""
+
+    policy: str
+    text: str
+    by: str
+
+
+class OrderRefused(Event, frozen=True, tag="order_refused"):
+    """The gate said no. ``rules`` are (rule, reason) of every verdict that failed."""
+
+    request: OrderRequest
+    source: Source
+    at: datetime
+    size: Decimal | None
+    rules: tuple[tuple[str, str], ...]
+
+
+class OrderEvent(Event, frozen=True):
+    """Something happened to an order; ``order`` is what it is afterwards."""
+
+    order: Order
+
+
+class OrderPending(OrderEvent, frozen=True, tag="order_pending"):
+    """Every rule passed; the intent is written, nothing is sent yet."""
+
+    passed: tuple[str, ...] = ()
+
+
+class OrderWorking(OrderEvent, frozen=True, tag="order_working"):
+    """The venue holds it."""
+
+
+class OrderCancelling(OrderEvent, frozen=True, tag="order_cancelling"):
+    """The intent to cancel, written before it is sent."""
+
+
+class OrderResized(OrderEvent, frozen=True, tag="order_resized"):
+    """A close that was journaled before its exits were cancelled now has the size that is really held."""
+
+
+class OrderEnded(OrderEvent, frozen=True, tag="order_ended"):
+    """Cancelled, expired, rejected or never placed: ``order.status`` says which, ``order.note`` why."""
+
+
+class OrderReopened(OrderEvent, frozen=True, tag="order_reopened"):
+    """It had ended for us, and the venue shows it alive or filled after all."""
+
+
+class Filled(OrderEvent, frozen=True, tag="filled"):
+    """Money moved."""
+
+    fill: Fill
+
+
+class ExitsChanged(Event, frozen=True, tag="exits_changed"):
+    """A position's levels as somebody set them."""
+
+    symbol: str
+    levels: Levels
+    source: Source
+    reason: str = ""
+
+
+class PeakRaised(Event, frozen=True, tag="peak_raised"):
+    """The best price since entry, for a trailing stop."""
+
+    symbol: str
+    peak: Decimal
+
+
+class OwnerChanged(Event, frozen=True, tag="owner_changed"):
+    """The chat took over a position of the loop by adding to it or closing part of it."""
+
+    symbol: str
+    owner: Source
+
+
+class StateChanged(Event, frozen=True, tag="state_changed"):
+    state: TradingState
+    reason: str
+    by: Source
+
+
+class DustBooked(Event, frozen=True, tag="dust_booked"):
+    """What is left of a position is below the venue's minimums: it holds no slot and needs no stop."""
+
+    symbol: str
+    size: Decimal
+
+
+class FlowRecorded(Event, frozen=True, tag="flow_recorded"):
+    """Money came (+) or went (-) by another hand than trading, in the quote currency."""
+
+    amount: Decimal
+    reason: str
+
+
+class BreakSeen(Event, frozen=True, tag="break_seen"):
+    """Book and venue disagree about a symbol: entries there stop until it is settled."""
+
+    symbol: str
+    ours: Decimal
+    venue: Decimal
+    reason: str
+
+
+class BreakSettled(Event, frozen=True, tag="break_settled"):
+    symbol: str
+    reason: str
+
+
+class EquityMarked(Event, frozen=True, tag="equity_marked"):
+    """Equity at market time ``at``, with the prices it was taken at."""
+
+    at: datetime
+    equity: Decimal
+    cash: Decimal
+    exposure: Decimal  # notional / equity
+    heat: Decimal  # equity lost if every stop is hit / equity
+    marks: dict[str, Decimal] = {}
+
+
+class Alarm(Event, frozen=True, tag="alarm"):
+    """Something a person should know."""
+
+    text: str
+    order_id: str = ""
+    symbol: str = ""
+
+
+AnyEvent = (
+    LedgerOpened
+    | PolicyAdopted
+    | OrderRefused
+    | OrderPending
+    | OrderWorking
+    | OrderCancelling
+    | OrderResized
+    | OrderEnded
+    | OrderReopened
+    | Filled
+    | ExitsChanged
+    | PeakRaised
+    | OwnerChanged
+    | StateChanged
+    | DustBooked
+    | FlowRecorded
+    | BreakSeen
+    | BreakSettled
+    | EquityMarked
+    | Alarm
+)
+
+_decoder = msgspec.json.Decoder(AnyEvent)
+_encoder = msgspec.json.Encoder(decimal_format="string")
+
+
+def encode(event: Event) -> str:
+    """The exact text stored and hashed."""
+    return _encoder.encode(event).decode()
+
+
+def decode(text: str) -> AnyEvent:
+    """The event of a stored text. Raises msgspec.ValidationError for what is not one."""
+    return _decoder.decode(text)
+
+
+def kind(event: Event) -> str:
+    """The tag of an event's class, for example ``"order_pending"``."""
+    return str(type(event).__struct_config__.tag)
+
+
+def order_id_of(event: Event) -> str:
+    """The order an event is about, or ""."""
+    if isinstance(event, OrderEvent):
+        return event.order.order_id
+    if isinstance(event, OrderRefused):
+        return event.request.order_id
+    return event.order_id if isinstance(event, Alarm) else ""

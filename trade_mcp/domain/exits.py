@@ -1,0 +1,88 @@
+"""Exits: how a position ends. A plan is what was asked; levels are what it means at the actual fill."""
+
+from decimal import Decimal
+
+from msgspec import Struct, structs
+
+PRICE_STEP = Decimal("1e-12")  # derived prices are kept to twelve places, so sums stay exact
+
+
+class Distance(Struct, frozen=True, gc=False, omit_defaults=True):
+    """How far from a price: a fraction of it, or an amount in the quote currency. Exactly one is set."""
+
+    fraction: Decimal | None = None
+    amount: Decimal | None = None
+
+    def of(self, price: Decimal) -> Decimal:
+        """The distance from ``price`` in the quote currency."""
+        if self.amount is not None:
+            return self.amount
+        assert self.fraction is not None
+        return price * self.fraction
+
+
+class ExitPlan(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Stop, target and trail as asked for: a price, or a distance to be taken from the actual fill."""
+
+    stop: Decimal | Distance | None = None
+    target: Decimal | Distance | None = None
+    trail: Distance | None = None
+
+    @property
+    def has_stop(self) -> bool:
+        return self.stop is not None or self.trail is not None
+
+
+class Levels(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The plan at a fill: prices to sell at, and the peak a trailing stop hangs from (it never falls)."""
+
+    stop: Decimal | None = None
+    target: Decimal | None = None
+    trail: Distance | None = None
+    peak: Decimal | None = None
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        """The stop in force: the higher of the fixed stop and peak minus trail; None without either.
+
+        >>> Levels(stop=Decimal(95), trail=Distance(fraction=Decimal("0.02")), peak=Decimal(100)).stop_price
+        Decimal('98.00')
+        """
+        if self.trail is None or self.peak is None:
+            return self.stop
+        trailing = self.peak - self.trail.of(self.peak)
+        return trailing if self.stop is None else max(self.stop, trailing)
+
+    def raised(self, price: Decimal) -> "Levels":
+        """These levels with the peak raised to ``price``, if that is higher."""
+        if self.trail is None or (self.peak is not None and price <= self.peak):
+            return self
+        return structs.replace(self, peak=price)
+
+
+def levels(plan: ExitPlan, fill: Decimal) -> Levels:
+    """What ``plan`` means for a long position filled at ``fill`` (quote per unit).
+
+    >>> levels(ExitPlan(stop=Distance(fraction=Decimal("0.02"))), Decimal(100)).stop
+    Decimal('98.000000000000')
+    """
+    stop = fill - plan.stop.of(fill) if isinstance(plan.stop, Distance) else plan.stop
+    target = fill + plan.target.of(fill) if isinstance(plan.target, Distance) else plan.target
+    return Levels(
+        stop=stop if stop is None else stop.quantize(PRICE_STEP),
+        target=target if target is None else target.quantize(PRICE_STEP),
+        trail=plan.trail,
+        peak=fill if plan.trail is not None else None,
+    )
+
+
+def joined(old: Levels, new: Levels) -> Levels:
+    """Levels after adding to a position: the tighter stop, the newer target, the peak never falls."""
+    stops = [level for level in (old.stop, new.stop) if level is not None]
+    peaks = [level for level in (old.peak, new.peak) if level is not None]
+    return Levels(
+        stop=max(stops) if stops else None,
+        target=new.target if new.target is not None else old.target,
+        trail=new.trail if new.trail is not None else old.trail,
+        peak=max(peaks) if peaks else None,
+    )

@@ -1,0 +1,64 @@
+"""What the market says: quotes and single bars, exact, each with its time."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from trade_mcp.domain.errors import BadInput
+
+TIMEFRAMES: dict[str, timedelta] = {
+    "1m": timedelta(minutes=1),
+    "3m": timedelta(minutes=3),
+    "5m": timedelta(minutes=5),
+    "15m": timedelta(minutes=15),
+    "30m": timedelta(minutes=30),
+    "1h": timedelta(hours=1),
+    "2h": timedelta(hours=2),
+    "4h": timedelta(hours=4),
+    "6h": timedelta(hours=6),
+    "12h": timedelta(hours=12),
+    "1d": timedelta(days=1),
+}
+
+
+def timeframe_delta(timeframe: str) -> timedelta:
+    """Length of one bar of ``timeframe``, for example ``"5m"``. Raises BadInput for an unknown one."""
+    if timeframe not in TIMEFRAMES:
+        raise BadInput(f"unknown timeframe {timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+    return TIMEFRAMES[timeframe]
+
+
+class Quote(Struct, frozen=True, gc=False):
+    """Bid and ask with the market time they were made, and when the feed's next price is due.
+
+    Age counts from ``due_at``: a five-minute bar is not stale after 300 s.
+    """
+
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+    due_at: datetime
+    synthetic: bool = False
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+    def overdue_s(self, now: datetime) -> float:
+        """Seconds the next price is overdue at market time ``now``; 0 while it is not."""
+        return max(0.0, (now - self.due_at).total_seconds())
+
+
+class Bar(Struct, frozen=True, gc=False):
+    """One closed OHLCV bar with exact numbers; ``open_at`` <= trades < ``close_at`` (market time)."""
+
+    symbol: str
+    open_at: datetime
+    close_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal

@@ -1,0 +1,107 @@
+"""The whole outside world on one page: what the rooms above may ask of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.market import Bar, Quote
+from trade_mcp.domain.order import Order, Report
+from trade_mcp.quant.candles import Candles
+
+
+class Clock(Protocol):
+    """Time is asked for, never taken. Market and real time are the same when live."""
+
+    def market(self) -> datetime:
+        """Market time, aware UTC: quote age, candle windows, days, cool-downs."""
+        ...
+
+    def real(self) -> datetime:
+        """Real time, aware UTC: what is persisted of leases, heartbeats, send_by."""
+        ...
+
+    def boot(self) -> float:
+        """Seconds since boot, suspended time included: ages and deadlines inside this process."""
+        ...
+
+
+class Feed(Protocol):
+    """Where prices come from. A pure function of (seed or file, market time): nobody sees a candle before its close."""
+
+    name: str  # "synthetic", "replay"
+    identity: str  # what a ledger is bound to; the same prices have the same identity
+    synthetic: bool
+    symbols: tuple[str, ...]
+    timeframe: str  # the finest it has; its default
+    start: datetime  # market time to begin at
+    end: datetime | None  # close of its last bar; None: endless
+
+    def candles(self, symbol: str, timeframe: str, *, now: datetime, limit: int) -> Candles:
+        """The newest ``limit`` bars closed at or before ``now``; fewer if there are fewer, gaps kept.
+
+        Raises UnknownSymbol, BadInput (a timeframe this feed cannot build).
+        """
+        ...
+
+    def quote(self, symbol: str, *, now: datetime) -> Quote:
+        """Bid and ask at ``now``. Raises UnknownSymbol, NoPrice."""
+        ...
+
+    def bars(self, symbol: str, *, after: datetime, until: datetime) -> Sequence[Bar]:
+        """The finest bars with ``after`` < close_at <= ``until``, oldest first. Raises UnknownSymbol."""
+        ...
+
+
+class Balance(Struct, frozen=True, gc=False):
+    """One currency of an account; ``locked`` rests in open orders."""
+
+    free: Decimal
+    locked: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked
+
+
+class Venue(Protocol):
+    """Where orders go. Every method may raise VenueUnreachable: then nobody knows what happened there."""
+
+    name: str  # "paper"
+    account: str  # account instance: a new paper account is a new instance
+    grace_s: float  # after send_by, real seconds until an unknown order counts as never placed
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What trades here, by symbol."""
+        ...
+
+    def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
+        """Place one order, or the two legs of an OCO (same ``group``) as one step; reports include immediate fills.
+
+        Refuses (VenueRejected) an order that arrives after its ``send_by``, a known id, and whatever breaks the
+        venue's limits. Called in desk/send.py alone.
+        """
+        ...
+
+    def cancel(self, order: Order) -> Report:
+        """Cancel one order (with it the other leg of its OCO) and say what it is now: perhaps already filled."""
+        ...
+
+    def order(self, order: Order) -> Report | None:
+        """What the venue knows of our id; None: it does not know it."""
+        ...
+
+    def open_orders(self) -> Sequence[Report]:
+        """Every order resting in the account, ours or not."""
+        ...
+
+    def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
+        """Reports of all orders changed since ``cursor`` ("" = from the beginning) and the next cursor."""
+        ...
+
+    def balances(self) -> Mapping[str, Balance]:
+        """All non-zero currencies of the account."""
+        ...

@@ -1,8 +1,10 @@
 """Exits: how a position ends. A plan is what was asked; levels are what it means at the actual fill."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from msgspec import Struct, structs
+
+from trade_mcp.domain.errors import BadInput
 
 PRICE_STEP = Decimal("1e-12")  # derived prices are kept to twelve places, so sums stay exact
 
@@ -19,6 +21,25 @@ class Distance(Struct, frozen=True, gc=False, omit_defaults=True):
             return self.amount
         assert self.fraction is not None
         return price * self.fraction
+
+
+def parse_distance(text: str) -> Distance:
+    """The distance a person wrote: ``"2%"`` of the price, or ``"150"`` of the quote currency. Raises BadInput.
+
+    >>> parse_distance("2%").fraction
+    Decimal('0.02')
+    """
+    percent = text.strip().endswith("%")
+    try:
+        number = Decimal(text.strip().removesuffix("%").strip())
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number <= 0:
+        raise BadInput(
+            f"{text!r} is not a distance from a price",
+            hint='a percentage such as "2%", or an amount in the quote currency such as "150"',
+        )
+    return Distance(fraction=number / 100) if percent else Distance(amount=number)
 
 
 class ExitPlan(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -1,0 +1,209 @@
+"""What may be set: one frozen section per table of trade-mcp.toml, with every default and its unit."""
+
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from trade_mcp.domain.errors import BadConfig
+from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.market import TIMEFRAMES
+from trade_mcp.settings.values import (
+    SYMBOL,
+    Amount,
+    ExitDistance,
+    FilePath,
+    Fraction,
+    Moment,
+    Money,
+    Speed,
+    Symbols,
+    Timeframe,
+    listed,
+)
+
+if TYPE_CHECKING:
+    from trade_mcp.risk.policy import Policy
+
+APP = "trade-mcp"
+DEFAULT_STRATEGIES = ("ema_cross", "rsi_reversion")
+
+Toolset = Literal["market", "signals", "orders", "portfolio", "risk", "desk"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DeskSettings(Section):
+    venue: Literal["paper"] = "paper"
+    symbols: Symbols | None = None  # None: the feed's
+    timeframe: Timeframe | None = None  # None: the feed's own
+    quote: str | None = None  # None: that of the symbols
+    capital: Money = Decimal(10_000)  # quote currency
+    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] = "default"
+    database_url: str | None = None  # None: SQLite in data_dir
+    data_dir: FilePath = Field(default_factory=lambda: platformdirs.user_data_path(APP))
+
+    @field_validator("quote")
+    @classmethod
+    def _upper(cls, value: str | None) -> str | None:
+        return value.upper() if value else None
+
+    @model_validator(mode="after")
+    def _one_quote(self) -> Self:
+        quotes = {symbol.partition("/")[2] for symbol in self.symbols or ()} | ({self.quote} if self.quote else set())
+        if len(quotes) > 1:
+            raise PydanticCustomError(
+                "quote", "symbols of one quote currency, not of {quotes}", {"quotes": " and ".join(sorted(quotes))}
+            )
+        return self
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is, as an SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ledger.db'}"
+
+
+class FeedSettings(Section):
+    name: Literal["synthetic", "replay"] = "synthetic"
+    data: Annotated[tuple[FilePath, ...], BeforeValidator(listed)] = ()  # candle files of replay
+    seed: Annotated[int, Field(ge=0)] = 7  # of synthetic
+    speed: Speed = 60.0  # market seconds per real second
+    start: Moment | None = None  # None: synthetic's own; replay: after the longest lookback
+    spread: Fraction = Decimal("0.0002")  # ask - bid, as a fraction of the price
+    symbols: dict[str, str] = {}  # file name -> "BTC/USDT 5m", where the name does not say it
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbol_and_timeframe(cls, value: dict[str, str]) -> dict[str, str]:
+        for file, said in value.items():
+            symbol, _, timeframe = said.partition(" ")
+            if not SYMBOL.fullmatch(symbol) or timeframe not in TIMEFRAMES:
+                raise PydanticCustomError(
+                    "mapping",
+                    'for {file} a symbol and a timeframe, such as "BTC/USDT 5m"; timeframes: {known}',
+                    {"file": file, "known": ", ".join(TIMEFRAMES)},
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _data_fits_name(self) -> Self:
+        if self.name == "replay" and not self.data:
+            raise PydanticCustomError("data", 'candle files in feed.data (--data PATH) when feed.name is "replay"')
+        if self.name != "replay" and self.data:
+            raise PydanticCustomError("data", 'feed.name = "replay" (--feed replay) when feed.data names files')
+        return self
+
+
+class PaperSettings(Section):
+    instruments: FilePath | None = None  # exchange metadata (exchangeInfo JSON); None: sane defaults
+    maker_fee: Fraction | None = None  # of the notional; None: the instrument's (0.001)
+    taker_fee: Fraction | None = None
+    fee_currency: str = "quote"  # "quote", "received" (base when buying), or a coin
+    fee_coin_price: Money | None = None  # quote currency per coin, when fee_currency is a coin
+    spread: Fraction = Decimal("0.0002")  # of the price; half of it is paid each way
+    slippage: Fraction = Decimal("0.1")  # of the price, for an order as large as the bar's volume
+    participation: Fraction = Decimal("0.1")  # of a bar's volume that may fill us
+    cash: Amount | None = None  # quote currency; None: desk.capital
+    holdings: dict[str, Amount] = {}  # currency -> amount in the account before us
+
+    @field_validator("holdings")
+    @classmethod
+    def _upper(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        return {currency.upper(): amount for currency, amount in value.items()}
+
+    @model_validator(mode="after")
+    def _coin_has_a_price(self) -> Self:
+        if self.fee_currency not in ("quote", "received") and self.fee_coin_price is None:
+            raise PydanticCustomError(
+                "coin", 'fee_currency "quote", "received", or a coin whose price is in paper.fee_coin_price'
+            )
+        return self
+
+
+class LoopSettings(Section):
+    enabled: bool = True
+    risk_per_trade: Fraction = Decimal("0.005")  # of equity, lost if the stop is hit
+    entry_threshold: Annotated[float, Field(gt=0, le=1)] = 0.3  # blended strength (0..1) that opens a position
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}  # by strategy; {}: equal
+    interval_s: Annotated[float, Field(gt=0, le=60)] = 0.2  # real seconds: the longest wait between looks at the time
+
+
+class ExitSettings(Section):
+    """Exits of an entry that brings none: "2%" of the fill price, or an amount in the quote currency."""
+
+    stop: ExitDistance = Distance(fraction=Decimal("0.02"))
+    target: ExitDistance = Distance(fraction=Decimal("0.04"))
+    trailing: ExitDistance = None
+
+    @model_validator(mode="after")
+    def _below_the_price(self) -> Self:
+        for name in ("stop", "trailing"):
+            distance: Distance | None = getattr(self, name)
+            if distance is not None and distance.fraction is not None and distance.fraction >= 1:
+                raise PydanticCustomError("distance", "{name} below 100%, or no price is left", {"name": name})
+        return self
+
+    @property
+    def plan(self) -> ExitPlan:
+        return ExitPlan(stop=self.stop, target=self.target, trail=self.trailing)
+
+
+class ServerSettings(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8765
+    toolsets: Annotated[tuple[Toolset, ...], BeforeValidator(listed)] | None = None  # None: all
+    read_only: bool = False  # true: no tool that changes anything
+    token: SecretStr | None = None  # from TRADE_MCP_SERVER_TOKEN only
+
+
+class Settings(Section):
+    """Everything that was set, checked. ``limits`` is the raw table; ``policy`` is what it means."""
+
+    desk: DeskSettings = DeskSettings()
+    feed: FeedSettings = FeedSettings()
+    paper: PaperSettings = PaperSettings()
+    loop: LoopSettings = LoopSettings()
+    exits: ExitSettings = ExitSettings()
+    strategies: dict[str, dict[str, Any]] = {}
+    limits: dict[str, Any] = {}
+    server: ServerSettings = ServerSettings()
+
+    @cached_property
+    def policy(self) -> "Policy":
+        """The limits of this configuration. Raises BadConfig with the key's name."""
+        from trade_mcp.risk.policy import check_policy
+
+        return check_policy(self.limits)
+
+    @property
+    def active_strategies(self) -> dict[str, dict[str, Any]]:
+        """Parameters of every strategy that is on, by name; the default ones are on unless switched off."""
+        tables: dict[str, dict[str, Any]] = {name: {} for name in DEFAULT_STRATEGIES} | self.strategies
+        return {name: _parameters(table) for name, table in tables.items() if table.get("enabled", True)}
+
+    def check_strategies(self) -> None:
+        """Raises BadConfig for a strategy, parameter or weight that does not exist."""
+        if not self.strategies and not self.loop.weights:
+            return
+        from trade_mcp.strategies import build_strategy  # loads numpy: only for those who configure one
+
+        for name, table in self.strategies.items():
+            if not isinstance(table.get("enabled", True), bool):
+                raise BadConfig(f"strategies.{name}.enabled = {table['enabled']!r}: expected true or false")
+            build_strategy(name, _parameters(table))
+        for name in self.loop.weights:
+            if name not in self.active_strategies:
+                raise BadConfig(
+                    f"loop.weights.{name}: there is no such strategy, or it is off",
+                    hint=f"on are: {', '.join(self.active_strategies)}",
+                )
+
+
+def _parameters(table: dict[str, Any]) -> dict[str, Any]:
+    """Strategies compute with floats: their numbers are statistics, not money."""
+    return {key: float(v) if isinstance(v, Decimal) else v for key, v in table.items() if key != "enabled"}

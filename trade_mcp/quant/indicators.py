@@ -1,0 +1,69 @@
+"""Indicators: smoothed lines over prices, one value per bar, NaN while warming up.
+
+TA-Lib is imported on first use: importing it loads pandas and polars where they are installed.
+"""
+
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trade_mcp.quant.candles import Candles, Floats
+
+
+@cache
+def _talib() -> ModuleType:
+    import talib
+
+    return talib
+
+
+def ema(values: Floats, period: int) -> Floats:
+    """Exponential moving average, alpha 2 / (period + 1), seeded with the first value; no warm-up.
+
+    TA-Lib seeds with a mean of ``period`` values instead, so it is given ``period - 1`` copies of the first value
+    ahead. It works on the distance from that value: a price that never moves is then its own average exactly.
+
+    >>> ema(np.array([1.0, 2.0, 4.0]), 3)
+    array([1.  , 1.5 , 2.75])
+    """
+    if not len(values):
+        return np.empty(0)
+    moved = np.zeros(len(values) + period - 1)
+    np.subtract(values, values[0], out=moved[period - 1 :])
+    smoothed: Floats = _talib().EMA(moved, period)[period - 1 :]
+    smoothed += values[0]
+    return smoothed
+
+
+def rsi(close: Floats, period: int) -> Floats:
+    """Relative strength index in 0..100 after Wilder; NaN for the first ``period`` bars.
+
+    50 where the last ``period`` changes are all zero (TA-Lib says 0 there, which would read as oversold).
+    """
+    if not len(close):
+        return np.empty(0)
+    # TA-Lib takes sums below 1e-14 for zero; relative prices keep coins worth 1e-12 above it.
+    index: Floats = _talib().RSI(close / close[0], period)
+    bar = np.arange(len(close))
+    moved = np.diff(close, prepend=close[0]) != 0
+    still = bar - np.maximum.accumulate(np.where(moved, bar, 0)) >= period
+    index[still] = 50.0
+    return index
+
+
+def atr(candles: Candles, period: int) -> Floats:
+    """Average true range in the quote currency after Wilder; NaN for the first ``period`` bars."""
+    smoothed: Floats = _talib().ATR(candles.high, candles.low, candles.close, period)
+    return smoothed
+
+
+def bars_since_change(state: NDArray[np.bool_]) -> int | None:
+    """How many bars ago ``state`` became what it is on the newest bar (0: on that bar); None: it never changed.
+
+    >>> bars_since_change(np.array([False, True, True]))
+    1
+    """
+    changes = np.flatnonzero(state[1:] != state[:-1])
+    return len(state) - 2 - int(changes[-1]) if len(changes) else None

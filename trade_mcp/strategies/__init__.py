@@ -1,0 +1,51 @@
+"""Strategies: opinions about candles as arrays. To add one: its file, one line in ``STRATEGIES``."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import msgspec
+
+from trade_mcp.domain.errors import BadConfig
+from trade_mcp.strategies.ema_cross import EmaCross
+from trade_mcp.strategies.protocol import Strategy
+from trade_mcp.strategies.rsi_reversion import RsiReversion
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "ema_cross": EmaCross,
+    "rsi_reversion": RsiReversion,
+}
+
+
+def build_strategy(name: str, parameters: Mapping[str, object] | None = None) -> Strategy:
+    """The strategy ``name`` with ``parameters`` (``[strategies.<name>]``), defaults for what they do not name.
+
+    Raises BadConfig for an unknown strategy or parameter (with the nearest name) or a value out of its bounds.
+
+    >>> build_strategy("ema_cross", {"fast": 5}).lookback
+    200
+    """
+    if name not in STRATEGIES:
+        raise BadConfig(f"unknown strategy {name!r}", hint=_nearest(name, list(STRATEGIES)))
+    kind = STRATEGIES[name]
+    given = dict(parameters or {})
+    known = parameters_of(name)
+    for key in given:
+        if key not in known:
+            raise BadConfig(f"[strategies.{name}] has no parameter {key!r}", hint=_nearest(key, list(known)))
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        defaults = ", ".join(f"{key} = {value}" for key, value in known.items())
+        raise BadConfig(
+            f"[strategies.{name}]: {str(error).replace('$.', '')}", hint=f"the defaults are {defaults}"
+        ) from error
+
+
+def parameters_of(name: str) -> dict[str, object]:
+    """The parameters of the strategy ``name`` with their defaults."""
+    return {field.name: field.default for field in msgspec.structs.fields(STRATEGIES[name])}  # type: ignore[arg-type]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(known)}"

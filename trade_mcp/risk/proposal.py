@@ -1,0 +1,221 @@
+"""Proposal: the book before, the order, the book after in the worst case, and the frozen View that rules see."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.exits import Distance, ExitPlan, Levels
+from trade_mcp.domain.instrument import ZERO, Instrument
+from trade_mcp.domain.market import Quote
+from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side
+from trade_mcp.risk.standing import Standing, loss, sound, standing, stop_at
+
+
+class Kind(StrEnum):
+    """What a proposal does to the book: it decides which rules apply."""
+
+    ENTRY = "entry"
+    REDUCE = "reduce"
+    CANCEL = "cancel"
+    LOOSEN = "loosen"  # a stop moved away or taken off
+
+
+class View(Struct, frozen=True, gc=False, kw_only=True):
+    """What the rules see beside the book, frozen at the decision.
+
+    ``marks`` has a price (the bid) of every held symbol and of the order's; one that is missing makes equity unknown.
+    ``recent`` are trade closes, newest last, None if there is no history. ``policy_here`` is the hash of this
+    process's own limits, ``policy_keys`` the keys in which they differ from those in force.
+    ``watcher_silence_s`` is real time since the watcher's last heartbeat, None if there never was one.
+    """
+
+    now: datetime  # market time
+    instrument: Instrument
+    quote: Quote | None = None
+    quote_problem: str = ""  # why there is none
+    marks: Mapping[str, Decimal] = {}
+    recent: tuple[Decimal, ...] | None = None
+    policy_here: str = ""
+    policy_keys: tuple[str, ...] = ()
+    watcher_silence_s: float | None = None
+
+
+class Proposal(Struct, frozen=True, gc=False, kw_only=True):
+    """An order against the book, with everything the rules compare computed once. Money is in the quote currency."""
+
+    kind: Kind
+    book: Book
+    view: View
+    symbol: str
+    order: Order | None = None  # None: a change of levels
+    levels: Levels | None = None  # the new ones, of a change of levels
+    unsound: tuple[str, str] | None = None  # the field and text of a number that no rule may touch
+    quote: Quote | None = None  # the view's, if it is a price at all
+    price: Decimal | None = None  # the worst the order may trade at: of quote, limit, trigger and what is reserved
+    stop: Decimal | None = None  # where the stop would be, counted from ``price``
+    held: Decimal = ZERO  # base units of the position
+    free: Decimal = ZERO  # of these, what no live sell takes
+    now: Standing | None = None  # the book without this order
+    equity: Decimal | None = None
+    notional: Decimal | None = None
+    position: Decimal | None = None  # value of the symbol after: position, live buys and this
+    exposure: Decimal | None = None
+    risk: Decimal | None = None  # loss of this order (or of the position, if levels change) at its stop
+    heat: Decimal | None = None
+
+
+def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] = ()) -> Proposal:
+    """The proposal of ``order``, not yet in ``book``. ``replacing`` are ids of live orders that it takes the place of.
+
+    A sell no larger than what is held and not yet being sold is a reduction; everything else is an entry.
+    """
+    held = book.position(order.symbol).size
+    free = held - _selling(book, order, replacing)
+    quote = _sound_quote(view.quote)
+    if unsound := unsound_number(order):
+        kind = Kind.ENTRY if order.role is Role.ENTRY and order.side is Side.BUY else Kind.REDUCE
+        return Proposal(kind=kind, book=book, view=view, symbol=order.symbol, order=order, unsound=unsound)
+    if order.side is Side.SELL and order.size <= free:
+        return Proposal(
+            kind=Kind.REDUCE,
+            book=book,
+            view=view,
+            symbol=order.symbol,
+            order=order,
+            quote=quote,
+            price=_lowest(order, quote),
+            held=held,
+            free=free,
+        )
+    now = standing(book, view.marks)
+    price = worst_price(order, quote) if quote is not None else None
+    notional = exposure = position = risk = heat = stop = None
+    if price is not None:
+        stop = stop_at(order.exits, price)
+        notional = order.size * price
+        risk = loss(order.size, price, stop=stop)
+        position = now.notionals.get(order.symbol, ZERO) + notional
+        exposure, heat = now.exposure + notional, now.heat + risk
+    return Proposal(
+        kind=Kind.ENTRY,
+        book=book,
+        view=view,
+        symbol=order.symbol,
+        order=order,
+        quote=quote,
+        price=price,
+        stop=stop,
+        held=held,
+        free=free,
+        now=now,
+        equity=now.equity,
+        notional=notional,
+        position=position,
+        exposure=exposure,
+        risk=risk,
+        heat=heat,
+    )
+
+
+def propose_cancel(book: Book, order: Order, view: View) -> Proposal:
+    """The proposal to cancel a live ``order``."""
+    return Proposal(kind=Kind.CANCEL, book=book, view=view, symbol=order.symbol, order=order)
+
+
+def propose_levels(book: Book, symbol: str, levels: Levels, view: View) -> Proposal:
+    """The proposal to give the position in ``symbol`` looser ``levels``: judged like an entry at today's price."""
+    position, now = book.position(symbol), standing(book, view.marks)
+    base = Proposal(kind=Kind.LOOSEN, book=book, view=view, symbol=symbol, levels=levels, held=position.size)
+    if (unsound := _unsound_levels(levels)) is not None:
+        return structs.replace(base, unsound=unsound)
+    quote, mark = _sound_quote(view.quote), view.marks.get(symbol)
+    stop = levels.stop_price
+    if mark is None or symbol in now.unpriced:
+        return structs.replace(base, quote=quote, stop=stop, now=now, equity=None)
+    risk = loss(position.size, mark, stop=stop)
+    before = loss(position.size, mark, stop=position.levels.stop_price)
+    return structs.replace(
+        base, quote=quote, price=mark, stop=stop, now=now, equity=now.equity, risk=risk, heat=now.heat - before + risk
+    )
+
+
+def worst_price(order: Order | OrderRequest, quote: Quote, *, slack: Decimal = ZERO) -> Decimal:
+    """The worst price ``order`` may trade at: for a buy the highest of ask, limit, trigger and what is reserved.
+
+    ``slack`` is the fraction that an order without a limit may slip beyond the quote.
+    """
+    touch = quote.ask if order.side is Side.BUY else quote.bid
+    reserved = order.worst_price if isinstance(order, Order) and order.worst_price > 0 else None
+    asked = [price for price in (order.limit_price, order.trigger_price, reserved) if price is not None]
+    worst = max(touch, *asked) if order.side is Side.BUY and asked else min(touch, *asked) if asked else touch
+    return worst if order.limit_price is not None else worst * (1 + order.side.sign * slack)
+
+
+def unsound_number(order: Order | OrderRequest) -> tuple[str, str] | None:
+    """The first number of an order that is none (NaN, infinite, zero, negative, absurd): its field and its text.
+
+    Ask before any other arithmetic with a request: rounding such a number may raise.
+    """
+    numbers = [("size", order.size), ("limit_price", order.limit_price), ("trigger_price", order.trigger_price)]
+    if isinstance(order, OrderRequest):
+        numbers.append(("notional", order.notional))
+    for field, number in numbers:
+        if number is not None and not sound(number):
+            return field, str(number)
+    return _unsound_distance("trailing", order.trailing) or _unsound_plan(order.exits)
+
+
+def _unsound_plan(plan: ExitPlan | None) -> tuple[str, str] | None:
+    if plan is None:
+        return None
+    for field, level in (("stop_loss", plan.stop), ("take_profit", plan.target), ("trailing", plan.trail)):
+        if isinstance(level, Distance):
+            if unsound := _unsound_distance(field, level):
+                return unsound
+        elif level is not None and not sound(level):
+            return field, str(level)
+    return None
+
+
+def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
+    for field, level in (("stop_loss", levels.stop), ("take_profit", levels.target), ("peak", levels.peak)):
+        if level is not None and not sound(level):
+            return field, str(level)
+    return _unsound_distance("trailing", levels.trail)
+
+
+def _unsound_distance(field: str, distance: Distance | None) -> tuple[str, str] | None:
+    if distance is None:
+        return None
+    number = distance.amount if distance.amount is not None else distance.fraction
+    return None if number is not None and sound(number) else (field, str(number))
+
+
+def _sound_quote(quote: Quote | None) -> Quote | None:
+    if quote is None or not (sound(quote.bid) and sound(quote.ask)):
+        return None
+    return quote if quote.bid <= quote.ask else None
+
+
+def _selling(book: Book, order: Order, replacing: Collection[str]) -> Decimal:
+    """What live sells of the symbol may still take; legs of one group once, replaced orders not at all."""
+    groups: dict[str, Decimal] = {}
+    for other in book.orders.values():
+        if other.side is not Side.SELL or other.symbol != order.symbol or other.order_id in replacing:
+            continue
+        if order.group and other.group == order.group:  # its own other leg
+            continue
+        key = other.group or other.order_id
+        groups[key] = max(groups.get(key, ZERO), other.open_size)
+    return sum(groups.values(), ZERO)
+
+
+def _lowest(order: Order, quote: Quote | None) -> Decimal | None:
+    """The lowest price a sell counts at for the venue's minimums; None if nothing says one."""
+    if order.limit_price is not None or order.trigger_price is not None:
+        return min(price for price in (order.limit_price, order.trigger_price) if price is not None)
+    return quote.bid if quote is not None else None

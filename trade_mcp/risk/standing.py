@@ -1,0 +1,119 @@
+"""Standing: where the book stands now at given prices, with everything in flight counted at its worst."""
+
+from collections.abc import Mapping
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+from msgspec import Struct
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.exits import ExitPlan, Levels
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.order import Order, Side
+
+SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e12")
+DIGITS = 20  # more than any venue has; products of two such numbers stay close to exact
+_SHORT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation])
+
+
+def sound(value: Decimal) -> bool:
+    """Whether a price or a size is one: finite, above zero, of a sane magnitude and number of digits.
+
+    >>> [sound(Decimal(text)) for text in ("0.5", "NaN", "-1", "0", "1e30", "0.1234567890123456789012345")]
+    [True, False, False, False, False, False]
+    """
+    if not value.is_finite() or not SMALLEST <= value <= LARGEST:
+        return False
+    try:
+        _SHORT.plus(value)
+    except Inexact:
+        return False
+    return True
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """Sums over the book, in the quote currency. ``notionals`` and ``losses`` by symbol, live buys included.
+
+    ``equity`` is None while a held symbol has no price: those are ``unpriced``.
+    """
+
+    equity: Decimal | None
+    unpriced: tuple[str, ...]
+    exposure: Decimal  # all positions, and all live buys at their worst price
+    heat: Decimal  # lost if every stop is hit
+    reserved: Decimal  # live buys at their worst price
+    orders: int  # live ones; a group of exits counts once
+    notionals: dict[str, Decimal]
+    losses: dict[str, Decimal]
+
+
+def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
+    """Where ``book`` stands at ``marks`` (quote per base, by symbol). A mark that is no price counts as missing."""
+    equity, reserved = book.cash, ZERO
+    notionals: dict[str, Decimal] = {}
+    losses: dict[str, Decimal] = {}
+    unpriced: list[str] = []
+    for symbol, position in book.positions.items():
+        mark = marks.get(symbol)
+        if mark is None or not sound(mark):
+            unpriced.append(symbol)
+            continue
+        size = position.size
+        value = size * mark
+        equity += value
+        notionals[symbol] = abs(value)
+        if not position.dust:  # dust needs no stop: it could not be sold at one
+            losses[symbol] = abs(value) if size < 0 else loss(size, mark, stop=position.levels.stop_price)
+    groups: set[str] = set()
+    for order in book.orders.values():
+        groups.add(order.group or order.order_id)
+        if order.side is Side.BUY:
+            symbol, worst = order.symbol, order.open_size * order.worst_price
+            reserved += worst
+            notionals[symbol] = notionals.get(symbol, ZERO) + worst
+            losses[symbol] = losses.get(symbol, ZERO) + entry_loss(order)
+    return Standing(
+        None if unpriced else equity,
+        tuple(unpriced),
+        sum(notionals.values(), ZERO),
+        sum(losses.values(), ZERO),
+        reserved,
+        len(groups),
+        notionals,
+        losses,
+    )
+
+
+def loss(size: Decimal, price: Decimal, *, stop: Decimal | None) -> Decimal:
+    """What ``size`` at ``price`` loses at its stop, in the quote currency; without a stop all of it, never below 0."""
+    if stop is None or stop <= 0:
+        return size * price
+    return size * (price - stop) if stop < price else ZERO
+
+
+def entry_loss(order: Order) -> Decimal:
+    """What the unfilled part of a buy loses at the stop it will get, filled at its worst price."""
+    price = order.worst_price
+    return loss(order.open_size, price, stop=stop_at(order.exits, price))
+
+
+def stop_at(plan: ExitPlan | None, price: Decimal) -> Decimal | None:
+    """The stop that ``plan`` means for a fill at ``price``: the higher of stop and trail; None without either.
+
+    >>> stop_at(ExitPlan(stop=Decimal(95)), Decimal(100))
+    Decimal('95')
+    """
+    if plan is None:
+        return None
+    stop = plan.stop
+    if stop is not None and not isinstance(stop, Decimal):
+        stop = price - stop.of(price)
+    if plan.trail is None:
+        return stop
+    trailing = price - plan.trail.of(price)
+    return trailing if stop is None or trailing > stop else stop
+
+
+def loosens(old: Levels, new: Levels) -> bool:
+    """Whether ``new`` levels would let a position lose more than ``old``: a lower stop, or none any more."""
+    before, after = old.stop_price, new.stop_price
+    return before is not None and (after is None or after < before)

@@ -25,8 +25,10 @@ def _fraction(value: Decimal) -> Decimal:
 
 
 def _distance(value: object) -> Distance | None:
-    if value is None or isinstance(value, Distance) or value == "":
-        return value or None  # type: ignore[return-value]
+    if value is None or value == "off":
+        return None
+    if isinstance(value, Distance):
+        return value
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and 0 < value < 1:
         said = 'a percentage such as "2%", or an amount in quotes such as "0.02" (quote currency)'
         raise PydanticCustomError("distance", "{said}", {"said": said})

@@ -1,0 +1,361 @@
+"""Gate: the one road. Every order, whoever asks, is judged here under one policy and written before it is sent."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from msgspec import structs
+
+from trade_mcp.desk.exits import Armed, Exits, free_size
+from trade_mcp.desk.judge import Judge
+from trade_mcp.desk.market import Market
+from trade_mcp.desk.receipt import Preview, Receipt
+from trade_mcp.desk.resolve import check_distance, fingerprint, resolve
+from trade_mcp.desk.send import SEND_WITHIN, Sender
+from trade_mcp.domain import events as e
+from trade_mcp.domain.errors import BadInput, FeedError, IdConflict
+from trade_mcp.domain.exits import Distance, ExitPlan, Levels, levels
+from trade_mcp.domain.market import Quote
+from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
+from trade_mcp.domain.position import Position
+from trade_mcp.ports import Clock
+from trade_mcp.risk.assess import refused
+from trade_mcp.risk.verdict import Verdict
+from trade_mcp.store.leases import Lease
+from trade_mcp.store.log import Ledger, Log
+
+ALL = Decimal(1)
+
+
+class Gate:
+    """Places, cancels, closes and protects. ``default_stop`` is for entries that bring no stop."""
+
+    def __init__(
+        self,
+        ledger: Log,
+        market: Market,
+        sender: Sender,
+        *,
+        exits: Exits,
+        judge: Judge,
+        clock: Clock,
+        default_stop: Distance | None,
+    ):
+        self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
+        self._judge, self._clock, self._default_stop = judge, clock, default_stop
+
+    def submit(self, request: OrderRequest, source: Source, *, lease: Lease | None = None) -> Receipt:
+        """Judge ``request`` and, if every rule agrees, write it down, send it and protect what it bought.
+
+        Raises BadInput (what makes no sense), UnknownSymbol, IdConflict (a known id with other content), LeaseLost.
+        """
+        if request.side is Side.SELL and request.type is OrderType.MARKET:
+            return self._sell(request, source, lease=lease)
+        view = self._judge.view(self._log.refresh(), request.symbol)
+        with self._log.writing(lease) as ledger:  # one writer, fresh tail, live epoch
+            if known := ledger.order(request.order_id):
+                return _receipt_of(known, request)  # a retry, not a second order; other content is an error
+            order = self._resolve(request, source, quote=view.quote)
+            _, verdicts = self._judge.order(ledger.book, order, view)
+            if refused(verdicts):
+                return _refuse(ledger, request, order, verdicts)
+            self._take_over(ledger, request.symbol, source)
+            ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
+        self._sender.send((order,), lease=lease)  # the network, after the ink is dry
+        self.protect(request.symbol, lease=lease)
+        return self._placed(order, verdicts)
+
+    def preview(self, request: OrderRequest, source: Source) -> Preview:
+        """What `submit` would say now, with every verdict; nothing is written. Raises like it."""
+        book = self._log.refresh()
+        view = self._judge.view(book, request.symbol)
+        order = self._resolve(request, source, quote=view.quote)
+        replacing = [leg.order_id for leg in book.exits(request.symbol)] if request.side is Side.SELL else []
+        proposal, verdicts = self._judge.order(book, order, view, replacing=replacing)
+        fill = order.limit_price or order.trigger_price or (view.quote.ask if view.quote else None)
+        at = levels(order.exits, fill) if order.exits is not None and fill is not None else Levels()
+        known = proposal.notional is not None and not any(v.rule == "finite" and not v.passed for v in verdicts)
+        risk = order.size * (fill - at.stop_price) if known and fill is not None and at.stop_price is not None else None
+        return Preview(
+            order=order,
+            verdicts=verdicts,
+            allowed=not refused(verdicts),
+            notional=proposal.notional if known else None,
+            fee=proposal.notional * view.instrument.taker_fee if known and proposal.notional is not None else None,
+            risk=risk,
+            stop=at.stop_price,
+            target=at.target,
+            equity=proposal.equity,
+            exposure_after=proposal.exposure_after if known else None,
+            heat_after=proposal.heat_after if known else None,
+        )
+
+    def cancel(self, order_id: str, source: Source, *, reason: str, lease: Lease | None = None) -> Receipt:
+        """Cancel a live order. A protective order is not cancelled, only replaced (`set_exits`). Raises BadInput."""
+        with self._log.writing(lease) as ledger:
+            order = ledger.order(order_id)
+            if order is None:
+                raise BadInput(f"no order {order_id!r}", hint="list_orders shows the ids of open orders")
+            if order.role in EXIT_ROLES and order.live:
+                raise BadInput(
+                    f"{order_id} protects the position in {order.symbol}",
+                    hint="set_exits moves it, close_position ends the position",
+                )
+            if not order.live:
+                return Receipt("nothing", f"{order_id} is {order.status} already; nothing was sent", order)
+            if order.status is not Status.CANCELLING:
+                order = structs.replace(order, status=Status.CANCELLING, note=reason)
+                ledger.append(e.OrderCancelling(order))
+        self._sender.cancel((order,))
+        self.protect(order.symbol, lease=lease)
+        now = self._log.order(order_id) or order
+        return Receipt("cancelled" if not now.live else "nothing", f"{order_id} is {now.status} now", now)
+
+    def close(
+        self,
+        symbol: str,
+        fraction: Decimal,
+        source: Source,
+        *,
+        reason: str,
+        order_id: str,
+        lease: Lease | None = None,
+    ) -> Receipt:
+        """Sell ``fraction`` (0..1] of the position at the market, replacing its exits as one fenced step.
+
+        Raises BadInput for a fraction out of range or a flat symbol.
+        """
+        if not fraction.is_finite() or not 0 < fraction <= 1:
+            raise BadInput(f"a fraction of {fraction} makes no sense", hint="give more than 0 and at most 1, e.g. 0.5")
+        instrument = self._market.instrument(symbol)
+        book = self._log.refresh()
+        known = self._log.order(order_id)
+        if known is not None:
+            return Receipt("already", f"already asked for at {known.real_at:%H:%M:%S} UTC; nothing was sent", known)
+        free = free_size(book, symbol, instrument)
+        if free <= 0:
+            raise BadInput(
+                f"there is nothing to close in {symbol}", hint="get_portfolio shows what is held and what is being sold"
+            )
+        size = instrument.round_size(free * fraction)
+        rest = self._price(symbol, book.position(symbol))
+        if size == 0 or not instrument.sellable(free - size, rest):
+            size = free  # what would be left could not be sold: all of it goes
+        request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=reason)
+        return self._sell(request, source, lease=lease)
+
+    def set_exits(
+        self, symbol: str, plan: ExitPlan, source: Source, *, reason: str = "", lease: Lease | None = None
+    ) -> Receipt:
+        """Set stop, target or trail of a position; what ``plan`` leaves out stays. Distances count from the entry.
+
+        Tightening always passes; loosening is judged like an entry. Raises BadInput (no position, wrong side).
+        """
+        view = self._judge.view(self._log.refresh(), symbol)
+        with self._log.writing(lease) as ledger:
+            position = ledger.book.positions.get(symbol)
+            if position is None or position.dust:
+                raise BadInput(f"there is no position in {symbol}", hint="place_order takes stop_loss and take_profit")
+            price = view.quote.bid if view.quote is not None else None
+            new = _changed(position, plan, price)
+            if new == position.levels:
+                return Receipt("nothing", f"the exits of {symbol} are so already", legs=tuple(ledger.book.exits(symbol)))
+            verdicts: tuple[Verdict, ...] = ()
+            if _looser(position.levels, new):
+                verdicts = self._judge.levels(ledger.book, symbol, new, view)
+                if refused(verdicts):
+                    return Receipt("refused", _why(verdicts), verdicts=verdicts)
+            self._take_over(ledger, symbol, source)
+            ledger.append(e.ExitsChanged(symbol, new, source, reason))
+        self.protect(symbol, lease=lease)
+        return Receipt("exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol)))
+
+    def set_state(self, state: e.TradingState, source: Source, *, reason: str) -> Receipt:
+        """Change the trading state; halted or reducing, every live entry is cancelled. Who may do so is the caller's."""
+        with self._log.writing() as ledger:
+            before = ledger.book.state
+            if before is not state:
+                ledger.append(e.StateChanged(state, reason, source))
+        self.sweep_entries()
+        return Receipt("state_set" if before is not state else "nothing", f"trading is {state} ({reason})")
+
+    def sweep_entries(self, lease: Lease | None = None) -> None:
+        """While trading is not active, no entry stays alive: journal the intent and cancel each."""
+        if self._log.refresh().state is e.TradingState.ACTIVE:
+            return
+        with self._log.writing(lease) as ledger:
+            entries = [order for order in ledger.book.live() if order.role is Role.ENTRY]
+            for order in entries:
+                if order.status is Status.WORKING:
+                    note = f"trading is {ledger.book.state}"
+                    ledger.append(e.OrderCancelling(structs.replace(order, status=Status.CANCELLING, note=note)))
+            cancelling = [order for order in ledger.book.live() if order.role is Role.ENTRY and order.status is Status.CANCELLING]
+        self._sender.cancel(cancelling)
+
+    def flatten(self, source: Source, *, reason: str, make_id: Callable[[], str]) -> list[Receipt]:
+        """Close every position of the desk at the market; protected and external holdings are not the desk's."""
+        book = self._log.refresh()
+        return [
+            self.close(symbol, ALL, source, reason=reason, order_id=make_id())
+            for symbol, position in book.positions.items()
+            if not position.dust and free_size(book, symbol, self._market.instrument(symbol)) > 0
+        ]
+
+    def protect(self, symbol: str, *, lease: Lease | None = None) -> Armed:
+        """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market."""
+        armed = self._exits.arm(symbol, lease=lease)
+        if armed not in (Armed.THROUGH, Armed.REFUSED):
+            return armed
+        with self._log.writing(lease) as ledger:
+            position = ledger.book.positions.get(symbol)
+            instrument = self._market.instrument(symbol)
+            size = free_size(ledger.book, symbol, instrument)
+            if position is None or size <= 0:
+                return armed
+            order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
+            why = "the price is through an exit level" if armed is Armed.THROUGH else "its stop was refused"
+        request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
+        self._sell(request, Source.EXIT, lease=lease, parent=position)
+        return armed
+
+    def _sell(
+        self, request: OrderRequest, source: Source, *, lease: Lease | None, parent: Position | None = None
+    ) -> Receipt:
+        """Sell at the market: the close is journaled and fences the exits before they are cancelled, then it is sent."""
+        symbol = request.symbol
+        view = self._judge.view(self._log.refresh(), symbol)
+        with self._log.writing(lease) as ledger:
+            if known := ledger.order(request.order_id):
+                return _receipt_of(known, request)
+            order = self._resolve(request, source, quote=view.quote)
+            position = ledger.book.position(symbol)
+            order = structs.replace(
+                order, parent=position.entry_id, strategy=order.strategy or position.strategy
+            )
+            if parent is not None:
+                order = structs.replace(order, revision=ledger.last_revision(parent.entry_id) + 1)
+            legs = ledger.book.exits(symbol)
+            _, verdicts = self._judge.order(ledger.book, order, view, replacing=[leg.order_id for leg in legs])
+            if refused(verdicts):
+                return _refuse(ledger, request, order, verdicts)
+            self._take_over(ledger, symbol, source)
+            ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
+            for leg in legs:
+                if leg.status is not Status.CANCELLING:
+                    ledger.append(e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close")))
+            legs = ledger.book.exits(symbol)
+        self._sender.cancel(legs)
+        if self._fit(order, lease):
+            self._sender.send((self._log.order(order.order_id) or order,), lease=lease)
+        self.protect(symbol, lease=lease)
+        return self._placed(order, verdicts)
+
+    def _fit(self, close: Order, lease: Lease | None) -> bool:
+        """Whether ``close`` may be sent now: its exits are gone, and its size is what is still held."""
+        instrument = self._market.instrument(close.symbol)
+        with self._log.writing(lease) as ledger:
+            now = ledger.order(close.order_id)
+            if now is None or now.status is not Status.PENDING:
+                return False
+            if ledger.book.exits(close.symbol):
+                ended = structs.replace(now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time")
+                ledger.append(e.OrderEnded(ended))
+                return False
+            size = min(now.size, free_size(ledger.book, close.symbol, instrument, besides=now.order_id))
+            if size <= 0:
+                ledger.append(e.OrderEnded(structs.replace(now, status=Status.NEVER_PLACED, note="its exit filled first")))
+                return False
+            if size < now.size:
+                ledger.append(e.OrderResized(structs.replace(now, size=size)))
+            return True
+
+    def _resolve(self, request: OrderRequest, source: Source, *, quote: Quote | None) -> Order:
+        return resolve(
+            request,
+            source,
+            instrument=self._market.instrument(request.symbol),
+            quote=quote,
+            stop=self._default_stop,
+            now=self._clock.market(),
+            real=self._clock.real(),
+            send_within=SEND_WITHIN,
+        )
+
+    def _take_over(self, ledger: Ledger, symbol: str, source: Source) -> None:
+        """The chat may add to, close or re-protect a position of the loop, which is then the chat's."""
+        position = ledger.book.positions.get(symbol)
+        if position is not None and position.owner is Source.LOOP and source in (Source.MODEL, Source.OPERATOR):
+            ledger.append(e.OwnerChanged(symbol, source))
+
+    def _placed(self, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
+        now = self._log.order(order.order_id) or order
+        outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
+        if now.status in (Status.REJECTED, Status.NEVER_PLACED):
+            outcome = "nothing"
+        return Receipt(outcome, _story(now), now, verdicts, tuple(self._log.refresh().exits(order.symbol)))
+
+    def _price(self, symbol: str, position: Position) -> Decimal:
+        try:
+            return self._market.quote(symbol).bid
+        except FeedError:
+            return position.entry
+
+
+def _receipt_of(known: Order, request: OrderRequest) -> Receipt:
+    if known.request != fingerprint(request):
+        raise IdConflict(
+            f"order {known.order_id} is known with other content ({known.side} {known.size:f} {known.symbol})",
+            hint="use a new order_id for a new order",
+        )
+    text = f"already placed at {known.real_at:%Y-%m-%d %H:%M:%S} UTC and {known.status}; nothing was sent"
+    return Receipt("already", text, known)
+
+
+def _refuse(ledger: Ledger, request: OrderRequest, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
+    failed = tuple((verdict.rule, verdict.reason) for verdict in verdicts if not verdict.passed)
+    ledger.append(e.OrderRefused(request, order.source, order.at, order.size, failed))
+    return Receipt("refused", _why(verdicts), order, verdicts)
+
+
+def _why(verdicts: tuple[Verdict, ...]) -> str:
+    return "refused: " + "; ".join(verdict.reason for verdict in verdicts if not verdict.passed)
+
+
+def _story(order: Order) -> str:
+    """One sentence about an order as it stands."""
+    said = f"{order.side} {order.size:f} {order.symbol} is {order.status}"
+    if order.filled > 0:
+        said += f", {order.filled:f} filled at {order.cost / order.filled:.8g}"
+    return f"{said} ({order.note})" if order.note else said
+
+
+def _changed(position: Position, plan: ExitPlan, price: Decimal | None) -> Levels:
+    """The levels after ``plan``. Raises BadInput for a level on the wrong side of ``price``."""
+    for part in (plan.stop, plan.target, plan.trail):
+        if isinstance(part, Distance):
+            check_distance(part)
+        elif part is not None and (not part.is_finite() or part <= 0):
+            raise BadInput(f"an exit at {part} makes no sense", hint="give a price above zero, or a distance like 2%")
+    asked = levels(plan, position.entry)
+    old = position.levels
+    peak = old.peak
+    if plan.trail is not None and peak is None:
+        peak = max(position.entry, price) if price is not None else position.entry
+    new = Levels(
+        stop=asked.stop if plan.stop is not None else old.stop,
+        target=asked.target if plan.target is not None else old.target,
+        trail=plan.trail or old.trail,
+        peak=peak,
+    )
+    if price is not None:
+        stop = new.stop_price
+        if stop is not None and stop >= price:
+            raise BadInput(f"the stop {stop:f} is not below the price {price:f}", hint="close_position sells now")
+        if new.target is not None and new.target <= price:
+            raise BadInput(f"the target {new.target:f} is not above the price {price:f}", hint="close_position sells now")
+    return new
+
+
+def _looser(old: Levels, new: Levels) -> bool:
+    if old.stop_price is None:
+        return False
+    return new.stop_price is None or new.stop_price < old.stop_price

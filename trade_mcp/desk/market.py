@@ -1,0 +1,66 @@
+"""Market: instruments and prices of now, as the desk sees them. They come from here, never from a request."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from difflib import get_close_matches
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.errors import FeedError, UnknownSymbol
+from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.market import Quote
+from trade_mcp.ports import Clock, Feed, Venue
+from trade_mcp.quant.candles import Candles
+
+
+class Market:
+    """What trades here and for how much, at market time now."""
+
+    def __init__(self, feed: Feed, venue: Venue, *, clock: Clock, symbols: tuple[str, ...], timeframe: str):
+        self._feed, self._clock = feed, clock
+        self._instruments = dict(venue.instruments())
+        self.symbols, self.timeframe = symbols, timeframe
+        self.synthetic = feed.synthetic
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The instrument of ``symbol`` ("BTC/USDT"). Raises UnknownSymbol with the nearest names."""
+        found = self._instruments.get(symbol)
+        if found is None:
+            plain = {name.replace("/", ""): name for name in self._instruments}
+            asked = symbol.upper().replace("/", "").replace("-", "").replace("_", "")
+            close = get_close_matches(asked, plain, n=3, cutoff=0.5)
+            raise UnknownSymbol(symbol, tuple(plain[name] for name in close))
+        return found
+
+    def search(self, text: str) -> list[Instrument]:
+        """Instruments whose symbol contains ``text``, letter case aside; all for an empty one."""
+        return [i for symbol, i in sorted(self._instruments.items()) if text.upper() in symbol.upper()]
+
+    def quote(self, symbol: str) -> Quote:
+        """Bid and ask now. Raises UnknownSymbol, NoPrice."""
+        self.instrument(symbol)
+        return self._feed.quote(symbol, now=self._clock.market())
+
+    def candles(self, symbol: str, timeframe: str | None = None, *, limit: int) -> Candles:
+        """The newest closed bars. Raises UnknownSymbol, BadInput (timeframe)."""
+        self.instrument(symbol)
+        return self._feed.candles(symbol, timeframe or self.timeframe, now=self._clock.market(), limit=limit)
+
+    def recent(self, symbol: str, count: int) -> tuple[Decimal, ...] | None:
+        """Closes of the newest bars, newest last; None when the feed has none."""
+        closes = self.candles(symbol, limit=count).close
+        return tuple(Decimal(repr(float(close))) for close in closes) or None
+
+    def marks(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        """The bid of each symbol that has a price now; one that has none is absent, never made up."""
+        marks = {}
+        for symbol in symbols:
+            try:
+                marks[symbol] = self.quote(symbol).bid
+            except (FeedError, UnknownSymbol):
+                continue
+        return marks
+
+
+def held(book: Book) -> set[str]:
+    """Symbols whose price the book's equity depends on."""
+    return set(book.positions) | {order.symbol for order in book.live()}

@@ -1,0 +1,46 @@
+"""Receipt: what the gate answers. A refusal is a value with every verdict, not an exception."""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from trade_mcp.domain.order import Order
+from trade_mcp.risk.verdict import Verdict
+
+Outcome = Literal["placed", "already", "refused", "cancelled", "closed", "exits_set", "state_set", "nothing"]
+
+
+class Receipt(Struct, frozen=True):
+    """What became of one request. ``order`` is what the book holds of it now; ``legs`` its live exit orders."""
+
+    outcome: Outcome
+    message: str
+    order: Order | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    legs: tuple[Order, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return self.outcome == "refused"
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        """The verdicts that say no."""
+        return tuple(verdict for verdict in self.verdicts if not verdict.passed)
+
+
+class Preview(Struct, frozen=True):
+    """What would happen to a request, with every verdict; nothing is written."""
+
+    order: Order
+    verdicts: tuple[Verdict, ...]
+    allowed: bool
+    notional: Decimal | None
+    fee: Decimal | None  # taker fee in the quote currency, at the worst price
+    risk: Decimal | None  # quote currency lost if the stop is hit
+    stop: Decimal | None
+    target: Decimal | None
+    equity: Decimal | None
+    exposure_after: Decimal | None  # fraction of equity
+    heat_after: Decimal | None

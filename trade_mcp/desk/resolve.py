@@ -1,0 +1,175 @@
+"""Resolve: from a request to the order it means, with instrument and quote of now. Pure; says what makes no sense."""
+
+import hashlib
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+from msgspec import structs
+
+from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.exits import Distance, ExitPlan, levels
+from trade_mcp.domain.instrument import ZERO, Instrument
+from trade_mcp.domain.market import Quote
+from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source
+
+SLACK = Decimal("1.01")  # a market order may slip this far: what is reserved covers it
+SANE_DIGITS, SANE_POWER = 24, 15
+
+LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT})
+
+
+def resolve(
+    request: OrderRequest,
+    source: Source,
+    *,
+    instrument: Instrument,
+    quote: Quote | None,
+    stop: Distance | None,
+    now: datetime,
+    real: datetime,
+    send_within: timedelta,
+) -> Order:
+    """The order that ``request`` means. ``stop`` is the default for an entry that brings none.
+
+    Numbers that are not sane are passed on as they are: the rules refuse them before any comparison. Raises BadInput
+    for a combination that makes no sense.
+    """
+    check_shape(request)
+    entry = request.side is Side.BUY
+    exits = request.exits
+    if entry and stop is not None and (exits is None or not exits.has_stop):
+        exits = structs.replace(exits or ExitPlan(), stop=stop)
+    price = reference(request, quote)
+    sane = all(map(is_sane, numbers(request)))
+    if entry and sane and price is not None and exits is not None:
+        check_sides(exits, price)
+    size = request.size
+    if size is None:
+        size = request.notional
+        assert size is not None
+        if sane and size > 0:
+            if price is None:
+                raise BadInput(f"{request.symbol} has no price now", hint="give a size instead of a notional")
+            size = instrument.round_size(size / price)
+            if size == 0:
+                raise BadInput(
+                    f"{request.notional} {instrument.quote} buys less than one lot ({instrument.lot} {instrument.base})",
+                    hint=f"one lot costs about {price * instrument.lot:f} {instrument.quote} now",
+                )
+    return Order(
+        order_id=request.order_id,
+        symbol=request.symbol,
+        side=request.side,
+        type=request.type,
+        size=size,
+        role=Role.ENTRY if entry else Role.CLOSE,
+        source=source,
+        at=now,
+        real_at=real,
+        send_by=real + send_within,
+        worst_price=worst_price(request, price) if entry and sane else ZERO,
+        limit_price=request.limit_price,
+        trigger_price=request.trigger_price,
+        trailing=request.trailing,
+        time_in_force=request.time_in_force,
+        post_only=request.post_only,
+        strategy=request.strategy,
+        reason=request.reason,
+        request=fingerprint(request),
+        exits=exits if entry else None,
+    )
+
+
+def fingerprint(request: OrderRequest) -> str:
+    """What a retry must repeat: everything but the id and the words around it."""
+    same = structs.replace(request, order_id="", reason="")
+    return hashlib.sha256(msgspec.json.encode(same)).hexdigest()[:16]
+
+
+def reference(request: OrderRequest, quote: Quote | None) -> Decimal | None:
+    """The price an order is expected to trade at: its limit, its trigger, or the quote; None when unknown."""
+    if request.limit_price is not None:
+        return request.limit_price
+    if request.trigger_price is not None:
+        return request.trigger_price
+    if quote is None:
+        return None
+    return quote.ask if request.side is Side.BUY else quote.bid
+
+
+def worst_price(request: OrderRequest, price: Decimal | None) -> Decimal:
+    """The price a buy reserves cash for."""
+    if price is None:
+        return ZERO
+    return price if request.type in LIMITED else price * SLACK
+
+
+def numbers(request: OrderRequest) -> list[Decimal]:
+    """Every number of a request that is given."""
+    plan = request.exits or ExitPlan()
+    loose = [request.size, request.notional, request.limit_price, request.trigger_price]
+    for part in (plan.stop, plan.target, plan.trail, request.trailing):
+        loose += [part.fraction, part.amount] if isinstance(part, Distance) else [part]
+    return [number for number in loose if number is not None]
+
+
+def is_sane(number: Decimal) -> bool:
+    """Finite and with as many digits as money has: arithmetic with it cannot go wrong."""
+    return number.is_finite() and abs(number.adjusted()) <= SANE_POWER and len(number.as_tuple().digits) <= SANE_DIGITS
+
+
+def check_shape(request: OrderRequest) -> None:
+    """Which fields an order of its type has. Raises BadInput."""
+    if (request.size is None) == (request.notional is None):
+        raise BadInput("give either size or notional", hint="size is in base units, notional in the quote currency")
+    if request.side is Side.SELL and request.notional is not None:
+        raise BadInput("a sell needs a size", hint="close_position sells a fraction of a position")
+    for name, price, types in (
+        ("limit_price", request.limit_price, LIMITED),
+        ("trigger_price", request.trigger_price, TRIGGERED),
+    ):
+        if price is None and request.type in types:
+            raise BadInput(f"a {request.type} order needs a {name}", hint=f"add {name}")
+        if price is not None and request.type not in types:
+            raise BadInput(f"a {request.type} order has no {name}", hint=f"{name} goes with {', '.join(sorted(types))}")
+    if request.type is OrderType.TRAILING_STOP:
+        raise BadInput(
+            "a trailing stop protects a position, it does not open or close one by itself",
+            hint="set_exits(symbol, trailing=...), or trailing=... with the entry",
+        )
+    if request.side is Side.SELL and request.type in TRIGGERED:
+        raise BadInput(
+            f"a {request.type} sell is an exit of a position",
+            hint="set_exits(symbol, stop_loss=..., take_profit=...) places it and keeps it sized",
+        )
+    if request.post_only and request.type is not OrderType.LIMIT:
+        raise BadInput(f"post_only goes with limit orders, not {request.type}", hint="use type limit")
+    if request.side is Side.SELL and request.exits is not None:
+        raise BadInput("exits belong to an entry", hint="set_exits changes the exits of a position")
+
+
+def check_sides(plan: ExitPlan, price: Decimal) -> None:
+    """Stop below, target above the price of a long entry. Raises BadInput; insane numbers are left to the rules."""
+    for part in (plan.stop, plan.target, plan.trail):
+        if isinstance(part, Distance):
+            check_distance(part)
+    at = levels(plan, price)
+    if at.stop is not None and at.stop >= price:
+        raise BadInput(
+            f"the stop {at.stop:f} is not below the price {price:f}", hint="a long position's stop lies below its entry"
+        )
+    if at.target is not None and at.target <= price:
+        raise BadInput(
+            f"the target {at.target:f} is not above the price {price:f}",
+            hint="a long position's target lies above its entry",
+        )
+
+
+def check_distance(distance: Distance) -> None:
+    """A distance is above zero, and a fraction below one. Raises BadInput."""
+    if distance.fraction is not None and not 0 < distance.fraction < 1:
+        raise BadInput(f"a distance of {distance.fraction * 100:f} % makes no sense", hint="for example 2%")
+    if distance.amount is not None and distance.amount <= 0:
+        raise BadInput(f"a distance of {distance.amount:f} makes no sense", hint="give an amount above zero")

@@ -1,0 +1,111 @@
+"""Send: the only file that submits to a venue. The intent is in the ledger before anything here runs.
+
+No transaction is open while the venue is awaited. What the venue answers, or does not answer, is written down
+afterwards by `record`; an answer that never came leaves the order PENDING until `settle` finds out.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+from msgspec import structs
+
+from trade_mcp.domain.errors import VenueRejected, VenueUnreachable
+from trade_mcp.domain.events import OrderEnded, TradingState
+from trade_mcp.domain.lifecycle import advance
+from trade_mcp.domain.order import Order, Report, Role, Status
+from trade_mcp.ports import Clock, Venue
+from trade_mcp.store.leases import Lease, Leases
+from trade_mcp.store.log import Log
+
+SEND_WITHIN = timedelta(seconds=5)  # real time between the decision and the send
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Carries journaled intents to the venue and the venue's answers to the ledger."""
+
+    def __init__(self, ledger: Log, venue: Venue, *, clock: Clock, leases: Leases):
+        self._log, self._venue, self._clock, self._leases = ledger, venue, clock, leases
+
+    def send(self, orders: tuple[Order, ...], *, lease: Lease | None = None) -> None:
+        """Submit journaled ``orders`` (one, or the legs of one OCO) and record what comes back.
+
+        Before the network everything is checked once more: time, lease, trading state. Connectivity failures are
+        left open: nobody knows, so nothing is resent.
+        """
+        if why := self._too_late(orders[0], lease):
+            self._end(orders, Status.NEVER_PLACED, why)
+            return
+        try:
+            reports = self._venue.submit(orders)
+        except VenueRejected as no:
+            self._refused_there(orders, no.message)
+        except VenueUnreachable as lost:
+            log.warning("order sent, no answer", orders=[o.order_id for o in orders], error=lost.message)
+        else:
+            self.record(reports)
+
+    def cancel(self, orders: Iterable[Order]) -> None:
+        """Cancel orders whose intent to cancel is journaled. An unreachable venue leaves them CANCELLING."""
+        for order in orders:
+            try:
+                self.record((self._venue.cancel(order),))
+            except VenueRejected:
+                self.settle(order)  # the venue does not know it, or not any more: ask for its end
+            except VenueUnreachable as lost:
+                log.warning("cancel sent, no answer", order=order.order_id, error=lost.message)
+
+    def record(self, reports: Iterable[Report]) -> set[str]:
+        """Write down what ``reports`` change; the symbols they changed. Unknown ids are not ours and are left out."""
+        reports = [report for report in reports if self._says_something(report)]
+        changed: set[str] = set()
+        if not reports:
+            return changed
+        with self._log.writing() as ledger:
+            for report in reports:
+                order = ledger.order(report.order_id)
+                if order is None:
+                    continue
+                for event in advance(order, report):
+                    ledger.append(event)
+                    changed.add(order.symbol)
+        return changed
+
+    def settle(self, order: Order) -> None:
+        """Find out what became of an order nobody heard of: adopt it, or close it as never placed after the grace."""
+        report = self._venue.order(order)
+        if report is not None:
+            self.record((report,))
+        elif self._clock.real() > order.send_by + timedelta(seconds=self._venue.grace_s):
+            self._end((order,), Status.NEVER_PLACED, "the venue does not know it")
+
+    def _refused_there(self, orders: tuple[Order, ...], why: str) -> None:
+        known = [report for order in orders if (report := self._venue.order(order)) is not None]
+        if known:  # refused as a duplicate: our id lives there already
+            self.record(known)
+        else:
+            self._end(orders, Status.REJECTED, why)
+
+    def _says_something(self, report: Report) -> bool:
+        order = self._log.book.orders.get(report.order_id) or self._log.order(report.order_id)
+        return order is not None and bool(advance(order, report))
+
+    def _too_late(self, order: Order, lease: Lease | None) -> str:
+        if self._clock.real() > order.send_by:
+            return "it was not sent in time"
+        if lease is not None and not self._leases.current(lease):
+            return "the lease was lost before it was sent"
+        state = self._log.refresh().state
+        if order.role is Role.ENTRY and state is not TradingState.ACTIVE:
+            return f"trading was {state} before it was sent"
+        return ""
+
+    def _end(self, orders: tuple[Order, ...], status: Status, note: str) -> None:
+        """End orders that certainly do not live at the venue."""
+        with self._log.writing() as ledger:
+            for order in orders:
+                now = ledger.order(order.order_id)
+                if now is not None and now.live and now.filled == 0:
+                    ledger.append(OrderEnded(structs.replace(now, status=status, note=note)))

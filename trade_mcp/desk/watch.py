@@ -1,0 +1,118 @@
+"""Watch: fills, reconciliation and exits, again and again. No position is left without its stop, whoever opened it."""
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from trade_mcp.desk.gate import Gate
+from trade_mcp.desk.market import Market, held
+from trade_mcp.desk.reconcile import Reconcile
+from trade_mcp.desk.steps import Step, run_steps
+from trade_mcp.domain.events import EquityMarked, PeakRaised
+from trade_mcp.domain.market import timeframe_delta
+from trade_mcp.domain.order import EXIT_ROLES
+from trade_mcp.ports import Clock, Feed
+from trade_mcp.risk.standing import exposure, heat
+from trade_mcp.store.leases import Lease
+from trade_mcp.store.log import Log
+
+AUDIT_EVERY_S = 60.0  # real time between full comparisons with the venue
+
+
+class StepReport(Struct, frozen=True):
+    """One round of the watcher."""
+
+    at: datetime
+    steps: tuple[Step, ...]
+    unprotected: tuple[str, ...]
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        return tuple(f"{step.name}: {step.error}" for step in self.steps if step.error)
+
+
+class Watch:
+    """The watching half of the desk. ``step`` is one round; a program or a thread calls it several times a second."""
+
+    def __init__(self, ledger: Log, feed: Feed, market: Market, *, gate: Gate, reconcile: Reconcile, clock: Clock):
+        self._log, self._feed, self._market = ledger, feed, market
+        self._gate, self._reconcile, self._clock = gate, reconcile, clock
+        self._audited: float | None = None
+        self._peaks_until: dict[str, datetime] = {}
+        self._marked: datetime | None = None
+
+    def step(self, lease: Lease | None = None) -> StepReport:
+        """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
+        steps = run_steps(
+            (
+                ("fills", self._reconcile.fills),
+                ("pending", self._reconcile.pending),
+                ("audit", lambda: self._audit(lease)),
+                ("peaks", lambda: self._raise_peaks(lease)),
+                ("exits", lambda: self._protect_all(lease)),
+                ("entries", lambda: self._gate.sweep_entries(lease)),
+                ("equity", lambda: self._mark_equity(lease)),
+            )
+        )
+        book = self._log.refresh()
+        return StepReport(self._clock.market(), steps, tuple(book.unprotected()))
+
+    def _audit(self, lease: Lease | None) -> None:
+        """At start before anything else, then every minute: orders one by one, and balances in two passes."""
+        now = self._clock.boot()
+        if self._audited is not None and now - self._audited < AUDIT_EVERY_S:
+            return
+        self._reconcile.audit()
+        self._reconcile.balances(lease)
+        self._reconcile.balances(lease)
+        self._audited = now
+
+    def _raise_peaks(self, lease: Lease | None) -> None:
+        """Raise the peak of trailing stops by the bars since the last look; what was before the entry does not count."""
+        now = self._clock.market()
+        for symbol, position in list(self._log.refresh().positions.items()):
+            if position.levels.trail is None or position.opened_at is None:
+                continue
+            after = max(self._peaks_until.get(symbol, position.opened_at), position.opened_at)
+            bars = self._feed.bars(symbol, after=after, until=now)
+            self._peaks_until[symbol] = now
+            # The bar of the entry counts by its close only: its high may lie before the fill.
+            best = max((b.high if b.open_at >= position.opened_at else b.close for b in bars), default=None)
+            if best is None or (position.levels.peak is not None and best <= position.levels.peak):
+                continue
+            with self._log.writing(lease) as ledger:
+                if symbol in ledger.book.positions:
+                    ledger.append(PeakRaised(symbol, best))
+
+    def _protect_all(self, lease: Lease | None) -> None:
+        book = self._log.refresh()
+        orphans = {order.symbol for order in book.live() if order.role in EXIT_ROLES}
+        for symbol in sorted(set(book.positions) | orphans):
+            self._gate.protect(symbol, lease=lease)
+
+    def _mark_equity(self, lease: Lease | None) -> None:
+        """Once for each bar of the desk's timeframe, if the marks are known and the equity moved."""
+        step = timeframe_delta(self._market.timeframe)
+        at = floor_to(self._clock.market(), step)
+        if self._marked == at:
+            return
+        book = self._log.refresh()
+        marks = self._market.marks(held(book))
+        if set(book.positions) - set(marks):
+            return  # unknown is unknown: no equity with a made-up price
+        equity = book.cash + sum(p.size * marks[s] for s, p in book.positions.items())
+        self._marked = at
+        if equity == book.equity and not book.positions:
+            return
+        with self._log.writing(lease) as ledger:
+            if ledger.book.seq == book.seq:  # else the next round marks a newer book
+                used, open_risk = exposure(book, marks, equity), heat(book, marks, equity)
+                ledger.append(EquityMarked(at, equity, book.cash, used, open_risk, marks))
+            else:
+                self._marked = None
+
+
+def floor_to(at: datetime, step: timedelta) -> datetime:
+    """The newest boundary of ``step`` at or before ``at`` (UTC)."""
+    since = at - datetime(1970, 1, 1, tzinfo=at.tzinfo)
+    return at - since % step

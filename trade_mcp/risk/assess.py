@@ -1,15 +1,63 @@
 """Assess: every rule that applies to a proposal, all at once, so that the asker learns every reason."""
 
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.risk.policy import Policy
-from trade_mcp.risk.proposal import Proposal
+from trade_mcp.risk.proposal import Kind, Proposal, View
+from trade_mcp.risk.rules import RULES
+from trade_mcp.risk.standing import standing
 from trade_mcp.risk.verdict import Verdict
+
+SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
+CENT = Decimal("1e-8")
+
+_CHECKS = {kind: tuple(rule.check for rule in RULES if getattr(rule, kind.value)) for kind in Kind}
+_NUMBERLESS = {
+    kind: tuple(rule.check for rule in RULES if getattr(rule, kind.value) and not rule.numbers) for kind in Kind
+}
 
 
 def assess(proposal: Proposal, policy: Policy) -> tuple[Verdict, ...]:
-    """The verdicts of all rules that apply to ``proposal``; the finite rule first."""
-    raise NotImplementedError
+    """The verdicts of all rules that apply to ``proposal``, ``finite`` first.
+
+    If ``finite`` says no, only rules that need no number of the order are asked besides.
+    """
+    checks = (_CHECKS if proposal.unsound is None else _NUMBERLESS)[proposal.kind]
+    return tuple([verdict for check in checks if (verdict := check(proposal, policy)) is not None])
 
 
-def refused(verdicts: tuple[Verdict, ...]) -> bool:
+def refused(verdicts: Iterable[Verdict]) -> bool:
     """Whether any rule said no."""
     return not all(verdict.passed for verdict in verdicts)
+
+
+def headroom_notional(
+    book: Book,
+    instrument: Instrument,
+    view: View,
+    policy: Policy,
+    *,
+    stop_fraction: Decimal,
+    slack: Decimal = SLACK,
+) -> Decimal:
+    """The largest notional at the ask (quote currency, rounded down) that a market entry may have now.
+
+    Under order notional, concentration, exposure, cash with fees and ``slack``, heat, and trade risk, for a stop
+    ``stop_fraction`` below the price (1: no stop). 0 while equity is unknown. The loop sizes its own orders to it.
+    """
+    now = standing(book, view.marks)
+    if now.equity is None or not 0 < stop_fraction <= 1:
+        return ZERO
+    paid = 1 + instrument.taker_fee
+    room = min(
+        policy.max_order_notional * now.equity,
+        policy.max_position * now.equity - now.notionals.get(instrument.symbol, ZERO),
+        policy.max_exposure * now.equity - now.exposure,
+        (book.cash - now.reserved * paid) / (paid * (1 + slack)),
+        (policy.max_heat * now.equity - now.heat) / stop_fraction,
+        policy.max_trade_risk * now.equity / stop_fraction,
+    )
+    return room.quantize(CENT, ROUND_FLOOR) if room > 0 else ZERO

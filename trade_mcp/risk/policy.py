@@ -178,7 +178,7 @@ def _holdings(key: str, value: Any) -> Holdings:
     sizes: Holdings = {}
     for name, size in sorted(value.items()):
         least = None if size is None or size == "all" else _decimal(size)
-        if least is None and size is not None and size != "all" or (least is not None and least <= 0):
+        if (least is None and size is not None and size != "all") or (least is not None and least <= 0):
             raise BadConfig(f'[limits] {key}.{name} = {size!r}: expected a size above 0, or "all"', hint=hint)
         sizes[name] = least
     return sizes

@@ -11,7 +11,7 @@ from trade_mcp.domain.book import Book
 from trade_mcp.domain.exits import Distance, ExitPlan, Levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
-from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side
+from trade_mcp.domain.order import Order, Side
 from trade_mcp.risk.standing import Standing, loss, sound, standing, stop_at
 
 
@@ -55,8 +55,9 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     levels: Levels | None = None  # the new ones, of a change of levels
     unsound: tuple[str, str] | None = None  # the field and text of a number that no rule may touch
     quote: Quote | None = None  # the view's, if it is a price at all
-    price: Decimal | None = None  # the worst the order may trade at: of quote, limit, trigger and what is reserved
+    price: Decimal | None = None  # the worst of quote, limit and trigger
     stop: Decimal | None = None  # where the stop would be, counted from ``price``
+    spends: Decimal | None = None  # cash an entry may need, slippage and taker fee included
     held: Decimal = ZERO  # base units of the position
     free: Decimal = ZERO  # of these, what no live sell takes
     now: Standing | None = None  # the book without this order
@@ -67,19 +68,30 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     risk: Decimal | None = None  # loss of this order (or of the position, if levels change) at its stop
     heat: Decimal | None = None
 
+    @property
+    def exposure_after(self) -> Decimal | None:
+        """Exposure with this order, as a fraction of equity; None while it is unknown."""
+        return _fraction(self.exposure, self.equity)
+
+    @property
+    def heat_after(self) -> Decimal | None:
+        """Heat with this order, as a fraction of equity; None while it is unknown."""
+        return _fraction(self.heat, self.equity)
+
 
 def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] = ()) -> Proposal:
     """The proposal of ``order``, not yet in ``book``. ``replacing`` are ids of live orders that it takes the place of.
 
-    A sell no larger than what is held and not yet being sold is a reduction; everything else is an entry.
+    A buy is an entry, a sell a reduction; one larger than what is held and not yet being sold is refused by the rule
+    ``holdings``, so a reduction never crosses zero.
     """
     held = book.position(order.symbol).size
     free = held - _selling(book, order, replacing)
     quote = _sound_quote(view.quote)
-    if unsound := unsound_number(order):
-        kind = Kind.ENTRY if order.role is Role.ENTRY and order.side is Side.BUY else Kind.REDUCE
+    if unsound := _unsound_number(order):
+        kind = Kind.ENTRY if order.side is Side.BUY else Kind.REDUCE
         return Proposal(kind=kind, book=book, view=view, symbol=order.symbol, order=order, unsound=unsound)
-    if order.side is Side.SELL and order.size <= free:
+    if order.side is Side.SELL:
         return Proposal(
             kind=Kind.REDUCE,
             book=book,
@@ -92,11 +104,12 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
             free=free,
         )
     now = standing(book, view.marks)
-    price = worst_price(order, quote) if quote is not None else None
-    notional = exposure = position = risk = heat = stop = None
+    price = max(filter(None, (quote.ask, order.limit_price, order.trigger_price))) if quote is not None else None
+    notional = spends = position = exposure = risk = heat = stop = None
     if price is not None:
         stop = stop_at(order.exits, price)
         notional = order.size * price
+        spends = order.size * max(price, order.worst_price) * (1 + view.instrument.taker_fee)
         risk = loss(order.size, price, stop=stop)
         position = now.notionals.get(order.symbol, ZERO) + notional
         exposure, heat = now.exposure + notional, now.heat + risk
@@ -109,6 +122,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
         quote=quote,
         price=price,
         stop=stop,
+        spends=spends,
         held=held,
         free=free,
         now=now,
@@ -143,29 +157,14 @@ def propose_levels(book: Book, symbol: str, levels: Levels, view: View) -> Propo
     )
 
 
-def worst_price(order: Order | OrderRequest, quote: Quote, *, slack: Decimal = ZERO) -> Decimal:
-    """The worst price ``order`` may trade at: for a buy the highest of ask, limit, trigger and what is reserved.
-
-    ``slack`` is the fraction that an order without a limit may slip beyond the quote.
-    """
-    touch = quote.ask if order.side is Side.BUY else quote.bid
-    reserved = order.worst_price if isinstance(order, Order) and order.worst_price > 0 else None
-    asked = [price for price in (order.limit_price, order.trigger_price, reserved) if price is not None]
-    worst = max(touch, *asked) if order.side is Side.BUY and asked else min(touch, *asked) if asked else touch
-    return worst if order.limit_price is not None else worst * (1 + order.side.sign * slack)
-
-
-def unsound_number(order: Order | OrderRequest) -> tuple[str, str] | None:
-    """The first number of an order that is none (NaN, infinite, zero, negative, absurd): its field and its text.
-
-    Ask before any other arithmetic with a request: rounding such a number may raise.
-    """
-    numbers = [("size", order.size), ("limit_price", order.limit_price), ("trigger_price", order.trigger_price)]
-    if isinstance(order, OrderRequest):
-        numbers.append(("notional", order.notional))
-    for field, number in numbers:
-        if number is not None and not sound(number):
-            return field, str(number)
+def _unsound_number(order: Order) -> tuple[str, str] | None:
+    """The first number of an order that is none (NaN, infinite, zero, negative, absurd): its field and its text."""
+    if not sound(order.size):
+        return "size", str(order.size)
+    if order.limit_price is not None and not sound(order.limit_price):
+        return "limit_price", str(order.limit_price)
+    if order.trigger_price is not None and not sound(order.trigger_price):
+        return "trigger_price", str(order.trigger_price)
     return _unsound_distance("trailing", order.trailing) or _unsound_plan(order.exits)
 
 
@@ -219,3 +218,7 @@ def _lowest(order: Order, quote: Quote | None) -> Decimal | None:
     if order.limit_price is not None or order.trigger_price is not None:
         return min(price for price in (order.limit_price, order.trigger_price) if price is not None)
     return quote.bid if quote is not None else None
+
+
+def _fraction(amount: Decimal | None, equity: Decimal | None) -> Decimal | None:
+    return amount / equity if amount is not None and equity is not None and equity > 0 else None

@@ -6,7 +6,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from msgspec import Struct
 
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.exits import ExitPlan, Levels
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Order, Side
 
@@ -38,9 +38,9 @@ class Standing(Struct, frozen=True, gc=False):
 
     equity: Decimal | None
     unpriced: tuple[str, ...]
-    exposure: Decimal  # all positions, and all live buys at their worst price
+    exposure: Decimal  # all positions and all live buys
     heat: Decimal  # lost if every stop is hit
-    reserved: Decimal  # live buys at their worst price
+    reserved: Decimal  # cash that live buys may still spend, before fees
     orders: int  # live ones; a group of exits counts once
     notionals: dict[str, Decimal]
     losses: dict[str, Decimal]
@@ -67,9 +67,9 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     for order in book.orders.values():
         groups.add(order.group or order.order_id)
         if order.side is Side.BUY:
-            symbol, worst = order.symbol, order.open_size * order.worst_price
-            reserved += worst
-            notionals[symbol] = notionals.get(symbol, ZERO) + worst
+            symbol, open_size = order.symbol, order.open_size
+            reserved += open_size * order.worst_price
+            notionals[symbol] = notionals.get(symbol, ZERO) + open_size * expected_price(order)
             losses[symbol] = losses.get(symbol, ZERO) + entry_loss(order)
     return Standing(
         None if unpriced else equity,
@@ -83,6 +83,21 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     )
 
 
+def exposure(book: Book, marks: Mapping[str, Decimal], equity: Decimal) -> Decimal:
+    """Notional of all positions and live buys / ``equity``; 0 without equity."""
+    return standing(book, marks).exposure / equity if equity > 0 else ZERO
+
+
+def heat(book: Book, marks: Mapping[str, Decimal], equity: Decimal) -> Decimal:
+    """What is lost if every stop is hit / ``equity``; 0 without equity."""
+    return standing(book, marks).heat / equity if equity > 0 else ZERO
+
+
+def expected_price(order: Order) -> Decimal:
+    """What a live buy counts at: its limit, its trigger, or (a market order, briefly) all that is reserved for it."""
+    return order.limit_price or order.trigger_price or order.worst_price
+
+
 def loss(size: Decimal, price: Decimal, *, stop: Decimal | None) -> Decimal:
     """What ``size`` at ``price`` loses at its stop, in the quote currency; without a stop all of it, never below 0."""
     if stop is None or stop <= 0:
@@ -91,8 +106,8 @@ def loss(size: Decimal, price: Decimal, *, stop: Decimal | None) -> Decimal:
 
 
 def entry_loss(order: Order) -> Decimal:
-    """What the unfilled part of a buy loses at the stop it will get, filled at its worst price."""
-    price = order.worst_price
+    """What the unfilled part of a live buy loses at the stop it will get."""
+    price = expected_price(order)
     return loss(order.open_size, price, stop=stop_at(order.exits, price))
 
 
@@ -111,9 +126,3 @@ def stop_at(plan: ExitPlan | None, price: Decimal) -> Decimal | None:
         return stop
     trailing = price - plan.trail.of(price)
     return trailing if stop is None or trailing > stop else stop
-
-
-def loosens(old: Levels, new: Levels) -> bool:
-    """Whether ``new`` levels would let a position lose more than ``old``: a lower stop, or none any more."""
-    before, after = old.stop_price, new.stop_price
-    return before is not None and (after is None or after < before)

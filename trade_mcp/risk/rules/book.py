@@ -1,0 +1,97 @@
+"""Book: whose money and coins an order touches, whether there is enough, and how many things are open."""
+
+from decimal import Decimal
+
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.order import Role, Side, Source
+from trade_mcp.risk.policy import Policy
+from trade_mcp.risk.proposal import Kind, Proposal
+from trade_mcp.risk.verdict import Verdict
+
+
+def owner(proposal: Proposal, policy: Policy) -> Verdict:
+    """Protected coins are never sold, and the loop never touches a position of the chat."""
+    against = _chat(proposal) or (_protected(proposal, policy) if policy.protected else ())
+    return Verdict("owner", not against, None, None, against or ("ours", proposal.symbol))
+
+
+def _chat(proposal: Proposal) -> tuple[str, ...]:
+    order, book = proposal.order, proposal.book
+    if order is None or order.source is not Source.LOOP:
+        return ()
+    held = book.positions.get(order.symbol)
+    if held is not None and not held.dust and held.owner is not Source.LOOP:
+        return "position", order.symbol, held.owner.value
+    for other in book.orders.values():
+        # The first fill sets the owner, so an entry in flight counts as a position already.
+        if other.symbol == order.symbol and other.role is Role.ENTRY and other.source is not Source.LOOP:
+            return "order", order.symbol, other.source.value
+    return ()
+
+
+def _protected(proposal: Proposal, policy: Policy) -> tuple[object, ...]:
+    instrument, external = proposal.view.instrument, proposal.book.external
+    for name in (proposal.symbol, instrument.base):
+        if name not in policy.protected:
+            continue
+        least = policy.protected[name]
+        if least is None:
+            return "all", name
+        held = proposal.held + external.get(instrument.base, ZERO)
+        if proposal.kind is Kind.ENTRY and held < least:
+            return "first", name, held, least  # what is bought would be protected, and its exits refused
+        if proposal.kind is Kind.REDUCE and proposal.order is not None:
+            left = proposal.free + external.get(instrument.base, ZERO) - proposal.order.size
+            if left < least:
+                return "least", name, left, least
+    if proposal.kind is Kind.ENTRY and instrument.quote in policy.protected:
+        return _protected_cash(proposal, instrument.quote, policy.protected[instrument.quote])
+    return ()
+
+
+def _protected_cash(proposal: Proposal, currency: str, least: Decimal | None) -> tuple[object, ...]:
+    free, needed = _free(proposal), proposal.spends
+    if least is None:
+        return "all", currency
+    if free is None or needed is None:
+        return ()
+    left = free - needed + proposal.book.external.get(currency, ZERO)
+    return ("least", currency, left, least) if left < least else ()
+
+
+def cash(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """A buy, its slippage and its taker fee are paid by cash that nothing in flight, with fees, may still spend."""
+    needed, free = proposal.spends, _free(proposal)
+    if needed is None or free is None:  # a sell costs none; without a price fresh_quote refuses
+        return None
+    return Verdict("cash", needed <= free, needed, free, (proposal.view.instrument.quote,))
+
+
+def _free(proposal: Proposal) -> Decimal | None:
+    if proposal.now is None:
+        return None
+    return proposal.book.cash - proposal.now.reserved * (1 + proposal.view.instrument.taker_fee)
+
+
+def holdings(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """A sell is no larger than what the desk holds and is not selling already; what others hold is never sold."""
+    order = proposal.order
+    if order is None or order.side is not Side.SELL:
+        return None
+    base = proposal.view.instrument.base
+    others = proposal.book.external.get(base, ZERO)
+    return Verdict("holdings", order.size <= proposal.free, order.size, proposal.free, (base, proposal.held, others))
+
+
+def open_positions(proposal: Proposal, policy: Policy) -> Verdict:
+    """Symbols that hold a slot, entries in flight included, with this one."""
+    after = len(proposal.book.open_positions | {proposal.symbol})
+    return Verdict("open_positions", after <= policy.max_open_positions, after, policy.max_open_positions)
+
+
+def open_orders(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """Live orders with this one; the legs of one exit group count once."""
+    if proposal.now is None:
+        return None
+    after = proposal.now.orders + 1
+    return Verdict("open_orders", after <= policy.max_open_orders, after, policy.max_open_orders)

@@ -1,0 +1,49 @@
+"""Pace: how often the desk may enter, in market time. Only accepted entries count."""
+
+from bisect import bisect_right
+from datetime import datetime, timedelta
+
+from trade_mcp.domain.book import Entered
+from trade_mcp.risk.policy import Policy
+from trade_mcp.risk.proposal import Proposal
+from trade_mcp.risk.verdict import Verdict
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """No other entry of the same symbol, side and size within ``policy.duplicate_window_s``.
+
+    The same order asked for again under its own id never comes here: the gate knows it.
+    """
+    order, now = proposal.order, proposal.view.now
+    if order is None:
+        return None
+    window = timedelta(seconds=policy.duplicate_window_s)
+    for entered in reversed(proposal.book.entered):
+        if now - entered.at >= window:
+            break
+        if entered.symbol == order.symbol and entered.side is order.side and entered.size == order.size:
+            age = (now - entered.at).total_seconds()
+            return Verdict("duplicate", False, age, policy.duplicate_window_s, ("twin", order.size, order.symbol))
+    return Verdict("duplicate", True, None, policy.duplicate_window_s, ("none", order.size, order.symbol))
+
+
+def orders_per_minute(proposal: Proposal, policy: Policy) -> Verdict:
+    """Entries of the last minute, with this one."""
+    return _rate("orders_per_minute", proposal, since=proposal.view.now - MINUTE, limit=policy.max_orders_per_minute)
+
+
+def orders_per_day(proposal: Proposal, policy: Policy) -> Verdict:
+    """Entries of the last 24 hours, with this one."""
+    return _rate("orders_per_day", proposal, since=proposal.view.now - DAY, limit=policy.max_orders_per_day)
+
+
+def _rate(rule: str, proposal: Proposal, *, since: datetime, limit: int) -> Verdict:
+    entered = proposal.book.entered
+    after = len(entered) - bisect_right(entered, since, key=entered_at) + 1
+    return Verdict(rule, after <= limit, after, limit)
+
+
+def entered_at(entered: Entered) -> datetime:
+    return entered.at

@@ -1,0 +1,88 @@
+"""Size: how big one order, one position, and everything together may be."""
+
+from decimal import Decimal
+
+from trade_mcp.domain.order import Order
+from trade_mcp.risk.policy import Policy
+from trade_mcp.risk.proposal import Kind, Proposal
+from trade_mcp.risk.standing import stop_at
+from trade_mcp.risk.verdict import Verdict
+
+
+def finite(proposal: Proposal, policy: Policy) -> Verdict:
+    """Every number of the order is one: finite, above zero, of a sane magnitude and number of digits."""
+    return Verdict("finite", proposal.unsound is None, None, None, proposal.unsound or ())
+
+
+def stop_required(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """The position has a stop (if ``policy.require_stop``); stop and target are on their sides of the price."""
+    if proposal.kind is Kind.LOOSEN:
+        stop, target, price = proposal.stop, proposal.levels.target if proposal.levels else None, proposal.price
+    else:
+        order = proposal.order
+        assert order is not None
+        price = _entered_at(order, proposal)
+        plan = order.exits
+        if price is None or plan is None:
+            stop, target = None, None
+            if plan is not None and plan.has_stop:  # no price to hold it against: fresh_quote refuses
+                return None
+        else:
+            stop = stop_at(plan, price)
+            target = plan.target if isinstance(plan.target, Decimal) else None
+    if stop is None:
+        return Verdict("stop_required", not policy.require_stop, None, None, ("none", proposal.symbol))
+    if stop <= 0 or (price is not None and stop >= price):
+        return Verdict("stop_required", False, stop, price, ("side",))
+    if target is not None and price is not None and target <= price:
+        return Verdict("stop_required", False, target, price, ("target",))
+    return Verdict("stop_required", True, stop, price, ("stop",))
+
+
+def _entered_at(order: Order, proposal: Proposal) -> Decimal | None:
+    """The lowest price an entry is expected to fill at: its limit, its trigger, else the bid it could be sold at."""
+    bid = proposal.quote.bid if proposal.quote is not None else None
+    if order.trigger_price is not None:
+        return min(filter(None, (order.trigger_price, order.limit_price)))
+    if order.limit_price is not None:
+        return order.limit_price if bid is None or order.limit_price < bid else bid
+    return bid
+
+
+def order_notional(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """The order at its worst price stays below ``policy.max_order_notional`` of equity."""
+    return _share("order_notional", proposal.notional, proposal, limit=policy.max_order_notional)
+
+
+def concentration(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """One symbol, with all its live buys, stays below ``policy.max_position`` of equity."""
+    return _share("concentration", proposal.position, proposal, limit=policy.max_position)
+
+
+def exposure(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """All positions and all live buys stay below ``policy.max_exposure`` of equity."""
+    return _share("exposure", proposal.exposure, proposal, limit=policy.max_exposure)
+
+
+def trade_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """What this order (or the position, for a loosened stop) loses at its stop: ``policy.max_trade_risk`` of equity."""
+    return _share("trade_risk", proposal.risk, proposal, limit=policy.max_trade_risk)
+
+
+def heat(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """Open risk (equity lost if every stop is hit, as a fraction) stays below ``policy.max_heat``."""
+    return _share("heat", proposal.heat, proposal, limit=policy.max_heat)
+
+
+def _share(rule: str, used: Decimal | None, proposal: Proposal, *, limit: Decimal) -> Verdict | None:
+    """``used`` against ``limit`` x equity: decided by multiplication, measured as a fraction."""
+    equity = proposal.equity
+    if used is None:
+        if proposal.kind is Kind.LOOSEN:
+            return Verdict(rule, False, None, limit, ("unpriced", proposal.symbol))
+        return None  # an entry without a price: fresh_quote refuses
+    if equity is None:
+        return Verdict(rule, False, None, limit, ("unpriced", *(proposal.now.unpriced if proposal.now else ())))
+    if equity <= 0:
+        return Verdict(rule, False, None, limit, ("worthless", equity))
+    return Verdict(rule, used <= limit * equity, used / equity, limit)

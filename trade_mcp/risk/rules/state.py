@@ -1,0 +1,39 @@
+"""State: whether the desk may act at all: trading state, one policy, somebody watching, book and venue agreeing."""
+
+from trade_mcp.domain.events import TradingState
+from trade_mcp.domain.order import Role
+from trade_mcp.risk.policy import Policy
+from trade_mcp.risk.proposal import Kind, Proposal
+from trade_mcp.risk.verdict import Verdict
+
+PROTECTIVE = frozenset({Role.CLOSE, Role.STOP, Role.TARGET})
+
+
+def trading_state(proposal: Proposal, policy: Policy) -> Verdict:
+    """Active: everything. Reducing: reductions and cancels. Halted: cancels and protective reductions."""
+    state, kind, order = proposal.book.state, proposal.kind, proposal.order
+    if state is TradingState.ACTIVE or kind is Kind.CANCEL:
+        passed = True
+    elif state is TradingState.REDUCING:
+        passed = kind is Kind.REDUCE
+    else:
+        passed = kind is Kind.REDUCE and order is not None and order.role in PROTECTIVE
+    return Verdict("trading_state", passed, state.value, None, (kind.value, proposal.book.state_reason))
+
+
+def policy_in_force(proposal: Proposal, policy: Policy) -> Verdict:
+    """The limits this process was started with are the ones the ledger has in force."""
+    view, book = proposal.view, proposal.book
+    return Verdict("policy_in_force", view.policy_here == book.policy, view.policy_here, book.policy, view.policy_keys)
+
+
+def watcher_alive(proposal: Proposal, policy: Policy) -> Verdict:
+    """Somebody watched the exits within ``policy.max_exit_silence_s`` of real time."""
+    silence, limit = proposal.view.watcher_silence_s, policy.max_exit_silence_s
+    return Verdict("watcher_alive", silence is not None and silence <= limit, silence, limit)
+
+
+def venue_break(proposal: Proposal, policy: Policy) -> Verdict:
+    """Book and venue agree about the symbol."""
+    why = proposal.book.breaks.get(proposal.symbol)
+    return Verdict("venue_break", why is None, None, None, (proposal.symbol, why or ""))

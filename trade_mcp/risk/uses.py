@@ -1,0 +1,78 @@
+"""Uses: every limit with how much of it is used and what is left. What get_risk shows."""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.order import Side
+from trade_mcp.risk.policy import COUNT, EQUITY, LIMITS, Policy
+from trade_mcp.risk.rules.pace import DAY, MINUTE, entered_at
+from trade_mcp.risk.standing import Standing, expected_price, standing
+
+
+class Use(Struct, frozen=True, gc=False):
+    """One limit now. ``use`` and ``headroom`` are None where the limit is of one order and has no use by itself.
+
+    ``headroom`` is below 0 after a passive breach: prices moved past a limit that held when it was decided.
+    """
+
+    control: str
+    key: str
+    title: str
+    unit: str
+    limit: Any
+    use: Decimal | float | None = None
+    headroom: Decimal | float | None = None
+
+
+def uses(
+    book: Book,
+    policy: Policy,
+    *,
+    marks: Mapping[str, Decimal],
+    now: datetime,
+    watcher_silence_s: float | None = None,
+) -> tuple[Use, ...]:
+    """Every limit of ``policy`` with its use at market time ``now``, in the order of `LIMITS`.
+
+    Of what is limited by symbol or by trade, the use is that of the largest. While equity is unknown, the uses that
+    depend on it are None.
+    """
+    stands = standing(book, marks)
+    used: dict[str, Decimal | float | None] = {
+        "max_open_positions": Decimal(len(book.open_positions)),
+        "max_open_orders": Decimal(stands.orders),
+        "max_orders_per_minute": Decimal(len(book.entered) - bisect_right(book.entered, now - MINUTE, key=entered_at)),
+        "max_orders_per_day": Decimal(len(book.entered) - bisect_right(book.entered, now - DAY, key=entered_at)),
+        "max_exit_silence_s": watcher_silence_s,
+        **_shares(book, stands),
+    }
+    return tuple(_use(key, policy, used.get(key)) for key in LIMITS)
+
+
+def _shares(book: Book, stands: Standing) -> dict[str, Decimal | float | None]:
+    equity = stands.equity
+    if equity is None or equity <= 0:
+        return {}
+    entries = [order.open_size * expected_price(order) for order in book.live() if order.side is Side.BUY]
+    return {
+        "max_order_notional": max(entries, default=ZERO) / equity,
+        "max_position": max(stands.notionals.values(), default=ZERO) / equity,
+        "max_exposure": stands.exposure / equity,
+        "max_trade_risk": max(stands.losses.values(), default=ZERO) / equity,
+        "max_heat": stands.heat / equity,
+    }
+
+
+def _use(key: str, policy: Policy, use: Decimal | float | None) -> Use:
+    limit, value = LIMITS[key], getattr(policy, key)
+    room = None
+    if use is not None:
+        room = value - use if limit.unit in (EQUITY, COUNT) else float(value) - float(use)
+    return Use(limit.rule, key, limit.title, limit.unit, value, use, room)

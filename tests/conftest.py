@@ -13,3 +13,12 @@ def shared_data() -> Path:
     if not root:
         pytest.skip("TRADE_MCP_TEST_DATA is unset: real candles and exchange metadata are not here")
     return Path(root)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seeds", type=int, default=3, help="how many seeds each storm runs")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "storm_seed" in metafunc.fixturenames:
+        metafunc.parametrize("storm_seed", range(metafunc.config.getoption("--seeds")))

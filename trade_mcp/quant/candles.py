@@ -11,6 +11,9 @@ from trade_mcp.domain.market import timeframe_delta
 
 Floats = NDArray[np.float64]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
 
 class Candles(Struct, frozen=True):
     """Closed bars of one symbol: ``open_ms`` (int64, ms UTC of each bar's open) and float64 arrays of equal length."""
@@ -69,5 +72,5 @@ def at_ms(ms: int) -> datetime:
 
 
 def ms_of(at: datetime) -> int:
-    """Milliseconds since 1970 of an aware datetime."""
-    return round(at.timestamp() * 1000)
+    """Whole milliseconds since 1970 of an aware datetime, rounded down: a candle is not seen before its close."""
+    return (at - EPOCH) // MILLISECOND

@@ -1,0 +1,6 @@
+"""Feeds: where prices come from. Each is a pure function of (seed or files, market time)."""
+
+from trade_mcp.feeds.replay import replay_feed
+from trade_mcp.feeds.synthetic import synthetic_feed
+
+FEEDS = {"synthetic": synthetic_feed, "replay": replay_feed}

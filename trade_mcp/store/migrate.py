@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
 
+from alembic import command
 from trade_mcp.store.schema import scripts
 
 

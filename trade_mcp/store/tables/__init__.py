@@ -14,7 +14,7 @@ metadata = Row.metadata
 
 def ddl() -> str:
     """The whole schema as a SQLite script: what a ledger in memory is made with."""
-    dialect = sqlite.dialect()  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect()
     statements = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     for table in metadata.sorted_tables:
         indexes = sorted(table.indexes, key=lambda index: str(index.name))

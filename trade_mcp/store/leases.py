@@ -1,0 +1,177 @@
+"""Leases and heartbeats: who may act in a role, fenced by an epoch that grows with every change of hands; who lives."""
+
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from trade_mcp.ports import Clock
+from trade_mcp.store.engine import Engine
+from trade_mcp.store.text import as_json, when
+
+FIND = "SELECT holder, epoch, expires_at, host, boot, pid FROM leases WHERE name = ?"
+KEEP = "INSERT OR REPLACE INTO leases (name, holder, epoch, expires_at, host, boot, pid) VALUES (?, ?, ?, ?, ?, ?, ?)"
+RENEW = "UPDATE leases SET expires_at = ? WHERE name = ? AND holder = ? AND epoch = ?"
+BEAT = (
+    "INSERT INTO heartbeats (program, host, pid, started_at, at, code, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (program, host, pid) DO UPDATE SET started_at = excluded.started_at, at = excluded.at,"
+    " code = excluded.code, detail = excluded.detail"
+)
+FORGET = "DELETE FROM heartbeats WHERE program = ? AND at < ?"
+BEATS = "SELECT program, host, pid, started_at, at, code, detail FROM heartbeats ORDER BY at DESC"
+LAST_BEAT = "SELECT max(at) FROM heartbeats WHERE program = ?"
+FREE = datetime.min.replace(tzinfo=UTC)
+
+
+class Lease(Struct, frozen=True):
+    """What a process was given. It may be lost at any time: `Log.writing` and the sender check the epoch."""
+
+    name: str
+    holder: str
+    epoch: int
+
+
+class Holder(Struct, frozen=True):
+    """Who holds a role now, for people to read."""
+
+    name: str
+    holder: str
+    epoch: int
+    expires_at: datetime  # real time
+    host: str
+    pid: int
+
+
+class Leases:
+    """The roles as this process (``me``, made up if not given) sees them. Times are real, in UTC."""
+
+    def __init__(self, engine: Engine, *, clock: Clock, me: str = ""):
+        self._engine, self._clock = engine, clock
+        self.me = me or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+    def take(self, name: str, ttl_s: float) -> Lease | None:
+        """The role for ``ttl_s`` seconds, or None while another living process holds it.
+
+        Free when it expired, or when its process on this machine is dead.
+        """
+        holder = self.holder(name)
+        if holder is not None and holder.holder != self.me:
+            return None  # without writing: whoever waits asks every second
+        with self._engine.transaction() as cursor:
+            now = self._clock.real()
+            found = cursor.execute(FIND, (name,)).fetchone()
+            epoch = 1
+            if found is not None:
+                before, epoch, *rest = found
+                if before != self.me:
+                    if _held(*rest, now=now):
+                        return None
+                    epoch += 1
+            expires = when(now + timedelta(seconds=ttl_s))
+            cursor.execute(KEEP, (name, self.me, epoch, expires, socket.gethostname(), boot(), os.getpid()))
+        return Lease(name, self.me, epoch)
+
+    def renew(self, lease: Lease, ttl_s: float) -> bool:
+        """Hold ``lease`` for another ``ttl_s`` seconds; False if it is lost."""
+        with self._engine.transaction() as cursor:
+            expires = when(self._clock.real() + timedelta(seconds=ttl_s))
+            return cursor.execute(RENEW, (expires, lease.name, lease.holder, lease.epoch)).rowcount == 1
+
+    def release(self, lease: Lease) -> None:
+        """Give the role back; nothing happens if it is lost already."""
+        with self._engine.transaction() as cursor:
+            cursor.execute(RENEW, (when(FREE), lease.name, lease.holder, lease.epoch))
+
+    def current(self, lease: Lease) -> bool:
+        """Whether nobody has taken ``lease`` over."""
+        found = self._engine.row(FIND, (lease.name,))
+        return found is not None and found[:2] == (lease.holder, lease.epoch)
+
+    def holder(self, name: str) -> Holder | None:
+        """Who holds the role now; None while it is free."""
+        found = self._engine.row(FIND, (name,))
+        if found is None or not _held(*found[2:], now=self._clock.real()):
+            return None
+        me, epoch, expires, host, _, pid = found
+        return Holder(name, me, epoch, datetime.fromisoformat(expires), host, pid)
+
+
+class Heartbeat(Struct, frozen=True):
+    """The last sign of life of one program in one process. Times are real."""
+
+    program: str
+    host: str
+    pid: int
+    started_at: datetime
+    at: datetime
+    code: str
+    detail: dict[str, Any]
+
+
+class Heartbeats:
+    """Signs of life of every program on this ledger. ``code`` is the version of this one."""
+
+    def __init__(self, engine: Engine, *, clock: Clock, code: str = ""):
+        self._engine, self._clock, self._code = engine, clock, code
+        self._started = clock.real()
+
+    def beat(self, program: str, detail: dict[str, Any]) -> None:
+        """Say that ``program`` lives here and now, and how it does. Signs older than a day are forgotten."""
+        now = self._clock.real()
+        values = (program, socket.gethostname(), os.getpid(), when(self._started), when(now), self._code)
+        with self._engine.transaction() as cursor:
+            cursor.execute(BEAT, (*values, as_json(detail)))
+            cursor.execute(FORGET, (program, when(now - timedelta(days=1))))
+
+    def all(self) -> list[Heartbeat]:
+        """The last sign of every program and process, newest first."""
+        return [
+            Heartbeat(
+                program,
+                host,
+                pid,
+                datetime.fromisoformat(started),
+                datetime.fromisoformat(at),
+                code,
+                msgspec.json.decode(detail),
+            )
+            for program, host, pid, started, at, code, detail in self._engine.rows(BEATS)
+        ]
+
+    def silence_s(self, program: str) -> float | None:
+        """Real seconds since ``program`` last gave a sign anywhere; None if it never did."""
+        found = self._engine.row(LAST_BEAT, (program,))
+        if found is None or found[0] is None:
+            return None
+        return max(0.0, (self._clock.real() - datetime.fromisoformat(found[0])).total_seconds())
+
+
+def _held(expires_at: str, host: str, boot_id: str, pid: int, *, now: datetime) -> bool:
+    if datetime.fromisoformat(expires_at) <= now:
+        return False
+    return not (host == socket.gethostname() and boot_id == boot() and boot_id and _dead(pid))
+
+
+def _dead(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@cache
+def boot() -> str:
+    """This boot of this machine, and which processes can be seen from here; "" where that cannot be known."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""

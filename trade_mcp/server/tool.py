@@ -1,0 +1,98 @@
+"""Tool: one function the model may call, and how a call runs: read strictly, call once, answer in one shape."""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp_types import CallToolResult, ToolAnnotations
+from msgspec import Struct
+from pydantic import Field
+
+from trade_mcp.domain.errors import TradeError
+from trade_mcp.server import errors, strict
+from trade_mcp.server.shapes import Body, Refused, head, result
+
+if TYPE_CHECKING:
+    from trade_mcp.app import App
+
+
+class Entry(Struct, frozen=True):
+    """A tool as its module lists it.
+
+    ``run(desk, **arguments)`` answers with a body. With ``takes``, the arguments are those of that function and
+    ``run(desk, value)`` gets what it makes of them. ``reads``: changes nothing; what does change something reaches
+    a venue and is no toy. ``repeatable``: a second call with the same arguments does nothing more.
+    """
+
+    run: Callable[..., Body]
+    title: str
+    takes: Callable[..., object] | None = None
+    reads: bool = True
+    repeatable: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    @property
+    def manual(self) -> str:
+        """What the model reads: the docstring."""
+        return cleandoc(self.run.__doc__ or "")
+
+    @property
+    def annotations(self) -> ToolAnnotations:
+        return ToolAnnotations(
+            title=self.title,
+            read_only_hint=self.reads,
+            destructive_hint=not self.reads,
+            idempotent_hint=self.repeatable,
+            open_world_hint=not self.reads,
+        )
+
+
+class DeskTool(Tool):
+    """An Entry on a desk, as the SDK serves it. The SDK's own reading of arguments, which coerces, is not used."""
+
+    answer: Callable[[dict[str, Any]], CallToolResult] = Field(exclude=True)
+
+    async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> CallToolResult:
+        return await anyio.to_thread.run_sync(self.answer, arguments)
+
+
+def served(entry: Entry, desk: "App") -> DeskTool:
+    """``entry`` bound to ``desk``."""
+    arguments = strict.arguments_of(entry.takes or entry.run)
+    return DeskTool(
+        fn=entry.run,
+        name=entry.name,
+        title=entry.title,
+        description=entry.manual,
+        parameters=strict.schema_of(arguments),
+        fn_metadata=FuncMetadata(arg_model=ArgModelBase),
+        is_async=False,
+        annotations=entry.annotations,
+        answer=partial(_answer, entry, arguments, desk),
+    )
+
+
+def _answer(entry: Entry, arguments: tuple[strict.Argument, ...], desk: "App", sent: dict[str, Any]) -> CallToolResult:
+    start: Body = {}
+    named: Body = {}  # the order's id: with it even a call that broke can be repeated safely
+    try:
+        start = head(desk)
+        values = strict.read(arguments, sent)
+        if entry.takes is None:
+            return result(start | entry.run(desk, **values))
+        value = entry.takes(**values)
+        named = {"order_id": order_id} if (order_id := getattr(value, "order_id", "")) else {}
+        return result(start | named | entry.run(desk, value))
+    except Refused as refusal:
+        return result(start | named | refusal.body, is_error=True)
+    except TradeError as error:
+        return result(start | named | errors.failure(error), is_error=True)
+    except Exception as error:  # the edge of the process: whatever broke must not reach the model
+        return result(start | named | errors.crash(error, entry.name), is_error=True)

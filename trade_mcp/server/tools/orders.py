@@ -1,0 +1,149 @@
+"""Order tools: the whole life of an order, from asking what would happen to ending it. All through the one gate."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+from trade_mcp.desk.receipt import Receipt
+from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.order import OrderRequest, Source, Status
+from trade_mcp.server.shapes import Body, Refused
+from trade_mcp.server.strict import OneOf
+from trade_mcp.server.tool import Entry
+from trade_mcp.server.tools.arguments import (
+    NewId,
+    Reason,
+    StopLoss,
+    Symbol,
+    TakeProfit,
+    Trailing,
+    exit_plan,
+    new_id,
+    order_request,
+)
+from trade_mcp.server.tools.parts import order_line, verdict_line
+from trade_mcp.server.untrusted import clean
+
+# READS
+
+if TYPE_CHECKING:
+    from trade_mcp.app import App
+
+PAGE = 20
+
+
+def preview_order(desk: "App", request: OrderRequest) -> Body:
+    """What place_order with the same arguments would do now: every rule's verdict, cost, fee, risk and exits.
+
+    Writes nothing. Use it before place_order, and to learn how to change an order that was refused.
+    """
+    preview = desk.gate.preview(request, Source.MODEL)
+    order = preview.order
+    return {
+        "allowed": preview.allowed,
+        "order": {
+            "symbol": order.symbol,
+            "side": order.side,
+            "type": order.type,
+            "size": order.size,
+            "limit_price": order.limit_price,
+            "trigger_price": order.trigger_price,
+        },
+        "notional": preview.notional,
+        "fee": preview.fee,
+        "stop": preview.stop,
+        "target": preview.target,
+        "risk": preview.risk,
+        "equity": preview.equity,
+        "exposure_after": preview.exposure_after,
+        "heat_after": preview.heat_after,
+        "verdicts": [verdict_line(verdict) for verdict in preview.verdicts],
+    }
+
+
+def place_order(desk: "App", request: OrderRequest) -> Body:
+    """Place an order. The gate checks every limit first; a refusal lists the rules that failed with their numbers.
+
+    Call get_quotes and preview_order first. Give size or notional. A buy without stop_loss gets the desk's default;
+    exits are priced from the actual fill and rest at the venue. To repeat after a lost answer, send the order_id
+    again: it is never placed twice. To sell, prefer close_position.
+    """
+    receipt = desk.gate.submit(request, Source.MODEL)
+    if receipt.order is not None and receipt.order.status in (Status.REJECTED, Status.NEVER_PLACED):
+        raise Refused(_told(receipt))
+    return _told(receipt)
+
+
+def cancel_order(desk: "App", *, order_id: Annotated[str, "from list_orders"], reason: Reason = "") -> Body:
+    """Cancel an open order. Stops and targets are not cancelled: move them with set_exits or use close_position."""
+    return _told(desk.gate.cancel(order_id, Source.MODEL, reason=reason or "cancelled in the chat"))
+
+
+def close_position(
+    desk: "App",
+    *,
+    symbol: Symbol,
+    fraction: Annotated[Decimal, '"0.5" for half; default all'] = Decimal(1),
+    order_id: NewId = "",
+    reason: Reason = "",
+) -> Body:
+    """Sell a position, or a fraction of it, at the market now; its exits are replaced in the same step."""
+    receipt = desk.gate.close(
+        symbol, fraction, Source.MODEL, reason=reason or "closed in the chat", order_id=order_id or new_id()
+    )
+    return _told(receipt)
+
+
+def set_exits(
+    desk: "App",
+    *,
+    symbol: Symbol,
+    stop_loss: StopLoss = None,
+    take_profit: TakeProfit = None,
+    trailing: Trailing = None,
+    reason: Reason = "",
+) -> Body:
+    """Change the exits of a position; what is left out stays. Distances count from its entry.
+
+    Tightening always passes, loosening a stop is judged like an entry. get_portfolio shows the exits in force.
+    """
+    plan = exit_plan(stop_loss, take_profit, trailing)
+    if plan is None:
+        raise BadInput("no exit is given", hint="give stop_loss, take_profit or trailing")
+    return _told(desk.gate.set_exits(symbol, plan, Source.MODEL, reason=reason))
+
+
+def list_orders(
+    desk: "App",
+    *,
+    status: Annotated[str, OneOf(("open", "all", *Status, "refused")), "default open"] = "open",
+    symbol: Annotated[str, "default all"] = "",
+    cursor: Annotated[str, "`next` of the page before"] = "",
+) -> Body:
+    """List orders, newest first, with what filled and why they ended; `refused` shows what the gate turned down."""
+    raise NotImplementedError
+
+
+def _told(receipt: Receipt) -> Body:
+    """A receipt as an answer. Raises Refused for a refusal, with every verdict that failed."""
+    body: Body = {
+        "outcome": receipt.outcome,
+        "message": clean(receipt.message, 400),
+        "order": order_line(receipt.order) if receipt.order is not None else None,
+        "exits": [order_line(leg, brief=True) for leg in receipt.legs] or None,
+    }
+    if receipt.refused:
+        failed = [verdict_line(verdict) for verdict in receipt.failed]
+        passed = [verdict.rule for verdict in receipt.verdicts if verdict.passed]
+        body |= {"message": None, "order": None, "verdicts": failed, "passed": passed}
+        raise Refused(body | {"hint": "change the order to fit the limits, or leave it; get_risk shows what is free"})
+    return body
+
+
+TOOLS = (
+    Entry(preview_order, "Preview an order", takes=order_request),
+    Entry(place_order, "Place an order", takes=order_request, reads=False, repeatable=False),
+    Entry(cancel_order, "Cancel an order", reads=False),
+    Entry(close_position, "Close a position", reads=False, repeatable=False),
+    Entry(set_exits, "Set stop, target, trail", reads=False),
+    Entry(list_orders, "List orders"),
+)

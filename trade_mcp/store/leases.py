@@ -16,6 +16,7 @@ from trade_mcp.store.engine import Engine
 from trade_mcp.store.text import as_json, when
 
 FIND = "SELECT holder, epoch, expires_at, host, boot, pid FROM leases WHERE name = ?"
+HELD = "SELECT name, holder, epoch, expires_at, host, boot, pid FROM leases ORDER BY name"
 KEEP = "INSERT OR REPLACE INTO leases (name, holder, epoch, expires_at, host, boot, pid) VALUES (?, ?, ?, ?, ?, ?, ?)"
 RENEW = "UPDATE leases SET expires_at = ? WHERE name = ? AND holder = ? AND epoch = ?"
 BEAT = (
@@ -35,6 +36,7 @@ class Lease(Struct, frozen=True):
     name: str
     holder: str
     epoch: int
+    ttl_s: float
 
 
 class Holder(Struct, frozen=True):
@@ -75,12 +77,12 @@ class Leases:
                     epoch += 1
             expires = when(now + timedelta(seconds=ttl_s))
             cursor.execute(KEEP, (name, self.me, epoch, expires, socket.gethostname(), boot(), os.getpid()))
-        return Lease(name, self.me, epoch)
+        return Lease(name, self.me, epoch, ttl_s)
 
-    def renew(self, lease: Lease, ttl_s: float) -> bool:
-        """Hold ``lease`` for another ``ttl_s`` seconds; False if it is lost."""
+    def renew(self, lease: Lease) -> bool:
+        """Hold ``lease`` for its length of time from now on; False if it is lost."""
         with self._engine.transaction() as cursor:
-            expires = when(self._clock.real() + timedelta(seconds=ttl_s))
+            expires = when(self._clock.real() + timedelta(seconds=lease.ttl_s))
             return cursor.execute(RENEW, (expires, lease.name, lease.holder, lease.epoch)).rowcount == 1
 
     def release(self, lease: Lease) -> None:
@@ -95,11 +97,16 @@ class Leases:
 
     def holder(self, name: str) -> Holder | None:
         """Who holds the role now; None while it is free."""
-        found = self._engine.row(FIND, (name,))
-        if found is None or not _held(*found[2:], now=self._clock.real()):
-            return None
-        me, epoch, expires, host, _, pid = found
-        return Holder(name, me, epoch, datetime.fromisoformat(expires), host, pid)
+        return next((lease for lease in self.held() if lease.name == name), None)
+
+    def held(self) -> list[Holder]:
+        """Every role that is held now, and by whom."""
+        now = self._clock.real()
+        return [
+            Holder(name, me, epoch, datetime.fromisoformat(expires), host, pid)
+            for name, me, epoch, expires, host, boot_id, pid in self._engine.rows(HELD)
+            if _held(expires, host, boot_id, pid, now=now)
+        ]
 
 
 class Heartbeat(Struct, frozen=True):
@@ -112,6 +119,7 @@ class Heartbeat(Struct, frozen=True):
     at: datetime
     code: str
     detail: dict[str, Any]
+    age_s: float  # when it was read
 
 
 class Heartbeats:
@@ -131,6 +139,7 @@ class Heartbeats:
 
     def all(self) -> list[Heartbeat]:
         """The last sign of every program and process, newest first."""
+        now = self._clock.real()
         return [
             Heartbeat(
                 program,
@@ -140,6 +149,7 @@ class Heartbeats:
                 datetime.fromisoformat(at),
                 code,
                 msgspec.json.decode(detail),
+                _since(at, now),
             )
             for program, host, pid, started, at, code, detail in self._engine.rows(BEATS)
         ]
@@ -149,7 +159,11 @@ class Heartbeats:
         found = self._engine.row(LAST_BEAT, (program,))
         if found is None or found[0] is None:
             return None
-        return max(0.0, (self._clock.real() - datetime.fromisoformat(found[0])).total_seconds())
+        return _since(found[0], self._clock.real())
+
+
+def _since(at: str, now: datetime) -> float:
+    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
 
 
 def _held(expires_at: str, host: str, boot_id: str, pid: int, *, now: datetime) -> bool:

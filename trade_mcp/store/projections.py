@@ -9,8 +9,8 @@ from trade_mcp.domain.order import Order
 from trade_mcp.domain.position import Position
 from trade_mcp.store.text import as_json, exact, when, whenever
 
-# Tables that `rebuild` makes anew, with the order in which they are compared.
-PROJECTIONS = {"orders": "placed", "fills": "seq", "positions": "symbol", "equity": "seq"}
+# Tables that `rebuild` makes anew, each with the key of its rows.
+PROJECTIONS = {"orders": "order_id", "fills": "seq", "positions": "symbol", "equity": "seq"}
 
 ORDER = (
     "order_id, placed, seq, at, symbol, side, type, role, source, strategy, status, size, filled, cost, limit_price,"

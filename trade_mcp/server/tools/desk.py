@@ -2,11 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from trade_mcp.domain.events import TradingState
+from trade_mcp.office.health import ProgramHealth
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
+from trade_mcp.server.tools.risk import RESUME
+from trade_mcp.server.untrusted import clean, marked
+from trade_mcp.store import memory
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
+
+SYMBOLS = 12  # whose last decision is shown
 
 
 def get_status(desk: "App") -> Body:
@@ -14,7 +21,39 @@ def get_status(desk: "App") -> Body:
 
     Call it first in a conversation, and whenever nothing seems to happen.
     """
-    raise NotImplementedError
+    now = desk.health()
+    return {
+        "state": now.state,
+        "state_reason": marked(now.state_reason) or None,
+        "cleared_by": None if now.state is TradingState.ACTIVE else RESUME,
+        "account": now.account,
+        "problems": [clean(problem) for problem in now.problems],
+        "programs": {name: f"{age_s:.0f} s ago" for name, age_s in _signs(now.programs).items()},
+        "market_time_ends": now.feed_end,
+        "last_decisions": [line for symbol in desk.market.symbols[:SYMBOLS] for line in _last_decision(symbol, desk)],
+    }
+
+
+def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, float]:
+    """Real seconds since each program last gave a sign."""
+    ages: dict[str, float] = {}
+    for sign in programs:
+        ages[sign.program] = min(sign.age_s, ages.get(sign.program, sign.age_s))
+    return ages
+
+
+def _last_decision(symbol: str, desk: "App") -> list[Body]:
+    return [
+        {
+            "symbol": last.symbol,
+            "action": last.action,
+            "reason": clean(last.reason, 240),
+            "strength": last.strength,
+            "at": last.at,
+            "order_id": last.order_id or None,
+        }
+        for last in memory.decisions(desk.engine, symbol=symbol, limit=1)
+    ]
 
 
 TOOLS = (Entry(get_status, "Desk status"),)

@@ -1,10 +1,11 @@
 """Order tools: the whole life of an order, from asking what would happen to ending it. All through the one gate."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from trade_mcp.desk.receipt import Receipt
 from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.events import OrderRefused
 from trade_mcp.domain.order import OrderRequest, Source, Status
 from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.strict import OneOf
@@ -21,9 +22,8 @@ from trade_mcp.server.tools.arguments import (
     order_request,
 )
 from trade_mcp.server.tools.parts import order_line, verdict_line
-from trade_mcp.server.untrusted import clean
-
-# READS
+from trade_mcp.server.untrusted import clean, marked
+from trade_mcp.store import reads
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
@@ -115,12 +115,33 @@ def set_exits(
 def list_orders(
     desk: "App",
     *,
-    status: Annotated[str, OneOf(("open", "all", *Status, "refused")), "default open"] = "open",
+    status: Annotated[str, OneOf((*reads.STATUSES, "all", "refused")), "default open"] = "open",
     symbol: Annotated[str, "default all"] = "",
     cursor: Annotated[str, "`next` of the page before"] = "",
 ) -> Body:
     """List orders, newest first, with what filled and why they ended; `refused` shows what the gate turned down."""
-    raise NotImplementedError
+    asked: dict[str, Any] = {"symbol": symbol or None, "cursor": cursor, "limit": PAGE}
+    if status == "refused":
+        refusals, following = reads.refusals(desk.engine, **asked)
+        return {"orders": [_refusal(refusal) for refusal in refusals], "next": following or None}
+    found, following = reads.orders(desk.engine, status=None if status == "all" else status, **asked)
+    return {"orders": [order_line(order) for order in found], "next": following or None}
+
+
+def _refusal(refusal: OrderRefused) -> Body:
+    request = refusal.request
+    return {
+        "order_id": request.order_id,
+        "symbol": request.symbol,
+        "side": request.side,
+        "type": request.type,
+        "size": request.size,
+        "notional": request.notional,
+        "at": refusal.at,
+        "by": refusal.source,
+        "reason": marked(request.reason) or None,
+        "rules": [{"rule": rule, "reason": clean(why, 300)} for rule, why in refusal.rules],
+    }
 
 
 def _told(receipt: Receipt) -> Body:

@@ -1,0 +1,40 @@
+"""A server on a ledger at head answers at once: what is heavy and not needed for that is not loaded."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from serving import environment, serve
+
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+HEAVY = """alembic ccxt duckdb ffn matplotlib pandas plotly pyarrow scipy skfolio sqlalchemy sqlmodel statsmodels
+    talib"""
+
+
+def test_the_first_answer_needs_nothing_heavy(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    python, *command = serve()
+    answered(subprocess.Popen([python, *command], env=env, cwd=tmp_path, stdin=-1, stdout=-1, stderr=-1, text=True))
+    loaded = answered(  # -X importtime names every module on stderr as it is loaded
+        subprocess.Popen(
+            [python, "-X", "importtime", *command], env=env, cwd=tmp_path, stdin=-1, stdout=-1, stderr=-1, text=True
+        )
+    )
+    modules = set(re.findall(r"^import time:.*\| +(\S+)$", loaded, re.MULTILINE))
+    assert "mcp" in modules
+    assert not modules & set(HEAVY.split())
+
+
+def answered(process: subprocess.Popen[str]) -> str:
+    """What the process wrote to stderr until it had answered, and then ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for number, (method, params) in enumerate((("initialize", HELLO), ("tools/list", {}))):
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+    assert "place_order" in {tool["name"] for tool in answer["result"]["tools"]}
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 0
+    return err

@@ -58,7 +58,7 @@ def _check_times(path: Path, open_ms: NDArray[np.int64], timeframe: str) -> None
         f"a {timeframe} candle cannot open then",
         hint=f"timestamps are UTC, of each bar's open; if the file is not {timeframe}, {NAME_IT}",
     )
-    closest = int(steps[1:].min(initial=step)) if len(steps) > 2 else step
+    closest = int(steps[1:].min()) if len(steps) > 2 else step
     if closest > step:
         raise CandleFileError(
             f"{path}: no two candles are closer than {closest // 60_000} minutes, so they are not {timeframe}",

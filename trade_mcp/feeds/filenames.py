@@ -61,7 +61,7 @@ def _symbol(words: list[str]) -> str | None:
     if not all(re.fullmatch(r"[A-Z0-9.]+", word) for word in upper) or len(upper) > 3:
         return None
     if len(upper) >= 2 and upper[-1] in QUOTES:
-        return f"{upper[-2]}/{upper[-1]}"
+        return f"{upper[-2]}/{upper[-1]}" if upper[-2] != upper[-1] else None  # BTC_USDT_USDT is a future
     if len(upper) == 3:
         return None
     joined = upper[-1]

@@ -17,7 +17,7 @@ from trade_mcp.feeds.closed import FIELDS, aggregate, buildable, check_request, 
 from trade_mcp.feeds.exact import bars_of, quote_of
 from trade_mcp.feeds.filenames import Label, label_of
 from trade_mcp.feeds.lookup import nearest_names, unknown_symbol
-from trade_mcp.quant.candles import Candles, Floats
+from trade_mcp.quant.candles import Candles, Floats, at_ms
 
 SIGNIFICANT = 8  # digits of a price that a tick may take
 
@@ -68,7 +68,7 @@ class ReplayFeed:
         """See ``ports.Feed``: made from the last closed bar, due again one bar later; in a gap it grows overdue."""
         last = closed(self._of(symbol), now=now, limit=1)
         if not len(last):
-            first = self._of(symbol).last_close_at
+            first = _first_close_at(self._of(symbol))
             raise NoPrice(
                 f"{symbol} has no price at {now:%Y-%m-%d %H:%M} UTC",
                 hint=f"its first candle closes {first:%Y-%m-%d %H:%M}",
@@ -102,7 +102,7 @@ class ReplayFeed:
 
     def _begin(self, timeframe: str, warmup: int, *, asked: datetime | None) -> datetime:
         bars = {symbol: self._built(symbol, timeframe) for symbol in self.symbols}
-        opening = min(base.each(lambda array: array[:1]).last_close_at for base in self._base.values())
+        opening = min(_first_close_at(base) for base in self._base.values())
         assert self.end is not None
         if asked is not None:
             if not opening <= asked < self.end:
@@ -117,7 +117,7 @@ class ReplayFeed:
                     f"{symbol} has {len(series)} candles of {timeframe}; the longest lookback needs more than {warmup}",
                     hint="take more candles or a finer timeframe, or set [feed] start",
                 )
-        return max(series.each(lambda array: array[: max(1, warmup)]).last_close_at for series in bars.values())
+        return max(_first_close_at(series, max(1, warmup)) for series in bars.values())
 
 
 def replay_feed(
@@ -184,11 +184,16 @@ def _joined(files: Sequence[tuple[Path, Label]]) -> Candles:
     for (before, earlier), (after, later) in pairwise(read):
         if after.open_ms[0] <= before.open_ms[-1]:
             raise CandleFileError(
-                f"{later} begins {after.each(lambda array: array[:1]).last_close_at - after.step:%Y-%m-%d %H:%M},"
+                f"{later} begins {at_ms(int(after.open_ms[0])):%Y-%m-%d %H:%M},"
                 f" before {earlier} ends ({before.last_close_at:%Y-%m-%d %H:%M})",
                 hint="leave one of them out, or cut one",
             )
     return read[0][0] if len(read) == 1 else joined([candles for candles, _ in read])
+
+
+def _first_close_at(candles: Candles, count: int = 1) -> datetime:
+    """When the first ``count`` bars were closed."""
+    return candles.each(lambda array: array[:count]).last_close_at
 
 
 def _identity(candles: Mapping[str, Candles]) -> str:

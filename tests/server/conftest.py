@@ -11,7 +11,7 @@ from serving import Caller, Served, connected, over_stdio, until
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """A lone server over stdio on the synthetic feed; it watches the exits itself."""
-    with connected(over_stdio(tmp_path_factory.mktemp("desk"))) as caller:
+    with connected(over_stdio(tmp_path_factory.mktemp("desk"), TRADE_MCP_FEED__SPEED="60")) as caller:
         until(lambda: any("watch" in program for program in caller("get_status")["programs"]))
         yield caller
 

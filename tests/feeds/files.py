@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow
 from pyarrow import feather
 
+from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.quant.candles import Candles
 
 HEADER = "timestamp,open,high,low,close,volume"
@@ -19,7 +20,7 @@ def made_candles(
 ) -> Candles:
     """A walk in cents, with the bars in ``gaps`` ("40-55,300-301") left out."""
     draw = np.random.default_rng(len(symbol) + count)
-    step = int(Candles(symbol, timeframe, *[np.empty(0)] * 6).step.total_seconds() * 1000)
+    step = int(timeframe_delta(timeframe).total_seconds() * 1000)
     path = np.round(100 * np.exp(np.cumsum(draw.normal(0, 0.002, count + 1))), 2)
     opening, closing = path[:-1], path[1:]
     high = np.round(np.maximum(opening, closing) + draw.integers(0, 20, count) / 100, 2)

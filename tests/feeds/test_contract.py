@@ -21,6 +21,7 @@ from .files import made_candles, rows_of, write_csv
 
 WARMUP = 100
 MICROSECOND = timedelta(microseconds=1)
+CENT = Decimal("0.01")
 
 
 def made_synthetic(folder: Path) -> Feed:
@@ -181,9 +182,9 @@ def test_a_quote_is_the_last_closed_bar(feed: Feed, offset: float) -> None:
         assert (quote.symbol, quote.at, quote.synthetic) == (symbol, last.last_close_at, feed.synthetic)
         assert quote.due_at == quote.at + TIMEFRAMES[feed.timeframe]
         assert 0 < quote.bid < quote.ask
-        assert quote.ask - quote.bid <= max(Decimal("0.01"), bar.close * Decimal("0.0003"))
-        assert abs(quote.mid - bar.close) <= (quote.ask - quote.bid) / 2 + Decimal("0.01")
-        assert {number.normalize().as_tuple().exponent >= -2 for number in (quote.bid, quote.ask)} == {True}
+        assert quote.ask - quote.bid <= max(CENT, bar.close * Decimal("0.0003"))
+        assert abs(quote.mid - bar.close) <= (quote.ask - quote.bid) / 2 + CENT
+        assert quote.bid % CENT == quote.ask % CENT == 0
 
 
 @given(cuts=st.lists(st.floats(0, 86_400), min_size=2, max_size=6))

@@ -27,7 +27,7 @@ class SyntheticFeed:
     name = "synthetic"
     synthetic = True
     timeframe = "1m"
-    end = None
+    end: datetime | None = None
 
     def __init__(self, symbols: tuple[str, ...], *, seed: int, start: datetime, spread: Decimal):
         self.symbols, self.start = symbols, start

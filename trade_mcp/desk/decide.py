@@ -1,4 +1,4 @@
-"""Decide: at the close of each bar, what the strategies want, sized, and taken to the gate. It never idles in silence."""
+"""Decide: at the close of each bar, what the strategies want, sized and taken to the gate; never idle in silence."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -117,9 +117,7 @@ class Decide:
         order_id = self._id(view, "out")
         if dry_run:
             return Decision(view.symbol, "exit", f"would close: {reason}", view.strength, view.leader)
-        receipt = self._gate.close(
-            view.symbol, ALL, Source.LOOP, reason=reason, order_id=order_id, lease=lease
-        )
+        receipt = self._gate.close(view.symbol, ALL, Source.LOOP, reason=reason, order_id=order_id, lease=lease)
         return self._decision(view, "exit", receipt, reason)
 
     def _enter(self, view: SymbolView, book: Book, *, lease: Lease | None, dry_run: bool) -> Decision:
@@ -156,9 +154,7 @@ class Decide:
         wanted = instrument.round_size(
             fixed_risk(float(now.equity), float(self._risk), entry=float(entry), stop=float(stop))
         )
-        room = headroom_notional(
-            book, instrument, view, self._judge.policy(book), stop_fraction=(entry - stop) / entry
-        )
+        room = headroom_notional(book, instrument, view, self._judge.policy(book), stop_fraction=(entry - stop) / entry)
         size = min(wanted, instrument.round_size(room / entry))
         if not instrument.sellable(size, stop):
             return Decimal(0), (

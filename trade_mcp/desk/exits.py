@@ -130,7 +130,9 @@ class Exits:
                 self._note_dust(ledger, symbol, position)
                 return [], (), False
             legs = self._orders(ledger, symbol, wanted)
-            verdicts = [(leg, self._judge.order(ledger.book, leg, view, replacing=_others(legs, leg))[1]) for leg in legs]
+            verdicts = [
+                (leg, self._judge.order(ledger.book, leg, view, replacing=_others(legs, leg))[1]) for leg in legs
+            ]
             for leg, said in verdicts:
                 if failed := tuple((v.rule, v.reason) for v in said if not v.passed):
                     ledger.append(_refusal(leg, failed))
@@ -147,7 +149,7 @@ class Exits:
             return ()
         instrument = self._market.instrument(symbol)
         size = free_size(book, symbol, instrument)
-        stop, target = position.levels.stop_price, position.levels.target
+        stop = position.levels.stop_price
         if stop is None or size <= 0 or not instrument.sellable(size, stop):
             return ()
         return legs_of(position, instrument, size, resting=book.exits(symbol))
@@ -221,7 +223,12 @@ def legs_of(position: Position, instrument: Instrument, size: Decimal, *, restin
         floor = instrument.price_up(held.stop) if held.stop is not None else ZERO
         for order in resting:
             placed = order.trigger_price
-            if order.trailing == held.trail and placed is not None and trigger is not None and floor <= placed <= trigger:
+            if (
+                order.trailing == held.trail
+                and placed is not None
+                and trigger is not None
+                and floor <= placed <= trigger
+            ):
                 trigger = placed
         stop = Leg(Role.STOP, OrderType.TRAILING_STOP, size, trigger_price=trigger, trailing=held.trail)
     if held.target is None:
@@ -239,8 +246,11 @@ def _others(legs: tuple[Order, ...], leg: Order) -> list[str]:
 
 def _refusal(leg: Order, failed: tuple[tuple[str, str], ...]) -> OrderRefused:
     request = OrderRequest(
-        order_id=leg.order_id, symbol=leg.symbol, side=leg.side, type=leg.type, size=leg.size, trigger_price=leg.trigger_price
+        order_id=leg.order_id,
+        symbol=leg.symbol,
+        side=leg.side,
+        type=leg.type,
+        size=leg.size,
+        trigger_price=leg.trigger_price,
     )
     return OrderRefused(request, leg.source, leg.at, leg.size, failed)
-
-

@@ -8,7 +8,7 @@ from msgspec import structs
 from trade_mcp.desk.exits import Armed, Exits, free_size
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
-from trade_mcp.desk.receipt import Preview, Receipt
+from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_distance, fingerprint, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
@@ -85,8 +85,8 @@ class Gate:
             stop=at.stop_price,
             target=at.target,
             equity=proposal.equity,
-            exposure_after=proposal.exposure_after if known else None,
-            heat_after=proposal.heat_after if known else None,
+            exposure_after=proposal.exposure if known else None,
+            heat_after=proposal.heat if known else None,
         )
 
     def cancel(self, order_id: str, source: Source, *, reason: str, lease: Lease | None = None) -> Receipt:
@@ -158,19 +158,23 @@ class Gate:
             price = view.quote.bid if view.quote is not None else None
             new = _changed(position, plan, price)
             if new == position.levels:
-                return Receipt("nothing", f"the exits of {symbol} are so already", legs=tuple(ledger.book.exits(symbol)))
+                return Receipt(
+                    "nothing", f"the exits of {symbol} are so already", legs=tuple(ledger.book.exits(symbol))
+                )
             verdicts: tuple[Verdict, ...] = ()
-            if _looser(position.levels, new):
+            if loosens(position.levels, new):
                 verdicts = self._judge.levels(ledger.book, symbol, new, view)
                 if refused(verdicts):
                     return Receipt("refused", _why(verdicts), verdicts=verdicts)
             self._take_over(ledger, symbol, source)
             ledger.append(e.ExitsChanged(symbol, new, source, reason))
         self.protect(symbol, lease=lease)
-        return Receipt("exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol)))
+        return Receipt(
+            "exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol))
+        )
 
     def set_state(self, state: e.TradingState, source: Source, *, reason: str) -> Receipt:
-        """Change the trading state; halted or reducing, every live entry is cancelled. Who may do so is the caller's."""
+        """Change the trading state; unless it is active, live entries are cancelled. Who may do so is the caller's."""
         with self._log.writing() as ledger:
             before = ledger.book.state
             if before is not state:
@@ -188,7 +192,9 @@ class Gate:
                 if order.status is Status.WORKING:
                     note = f"trading is {ledger.book.state}"
                     ledger.append(e.OrderCancelling(structs.replace(order, status=Status.CANCELLING, note=note)))
-            cancelling = [order for order in ledger.book.live() if order.role is Role.ENTRY and order.status is Status.CANCELLING]
+            cancelling = [
+                order for order in ledger.book.live() if order.role is Role.ENTRY and order.status is Status.CANCELLING
+            ]
         self._sender.cancel(cancelling)
 
     def flatten(self, source: Source, *, reason: str, make_id: Callable[[], str]) -> list[Receipt]:
@@ -220,7 +226,7 @@ class Gate:
     def _sell(
         self, request: OrderRequest, source: Source, *, lease: Lease | None, parent: Position | None = None
     ) -> Receipt:
-        """Sell at the market: the close is journaled and fences the exits before they are cancelled, then it is sent."""
+        """Sell at the market. The journaled close fences the exits before they are cancelled; then it is sent."""
         symbol = request.symbol
         view = self._judge.view(self._log.refresh(), symbol)
         with self._log.writing(lease) as ledger:
@@ -228,9 +234,7 @@ class Gate:
                 return _receipt_of(known, request)
             order = self._resolve(request, source, quote=view.quote)
             position = ledger.book.position(symbol)
-            order = structs.replace(
-                order, parent=position.entry_id, strategy=order.strategy or position.strategy
-            )
+            order = structs.replace(order, parent=position.entry_id, strategy=order.strategy or position.strategy)
             if parent is not None:
                 order = structs.replace(order, revision=ledger.last_revision(parent.entry_id) + 1)
             legs = ledger.book.exits(symbol)
@@ -241,7 +245,9 @@ class Gate:
             ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
             for leg in legs:
                 if leg.status is not Status.CANCELLING:
-                    ledger.append(e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close")))
+                    ledger.append(
+                        e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close"))
+                    )
             legs = ledger.book.exits(symbol)
         self._sender.cancel(legs)
         if self._fit(order, lease):
@@ -257,12 +263,16 @@ class Gate:
             if now is None or now.status is not Status.PENDING:
                 return False
             if ledger.book.exits(close.symbol):
-                ended = structs.replace(now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time")
+                ended = structs.replace(
+                    now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time"
+                )
                 ledger.append(e.OrderEnded(ended))
                 return False
             size = min(now.size, free_size(ledger.book, close.symbol, instrument, besides=now.order_id))
             if size <= 0:
-                ledger.append(e.OrderEnded(structs.replace(now, status=Status.NEVER_PLACED, note="its exit filled first")))
+                ledger.append(
+                    e.OrderEnded(structs.replace(now, status=Status.NEVER_PLACED, note="its exit filled first"))
+                )
                 return False
             if size < now.size:
                 ledger.append(e.OrderResized(structs.replace(now, size=size)))
@@ -288,7 +298,7 @@ class Gate:
 
     def _placed(self, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
         now = self._log.order(order.order_id) or order
-        outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
+        outcome: Outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
         if now.status in (Status.REJECTED, Status.NEVER_PLACED):
             outcome = "nothing"
         return Receipt(outcome, _story(now), now, verdicts, tuple(self._log.refresh().exits(order.symbol)))
@@ -351,11 +361,13 @@ def _changed(position: Position, plan: ExitPlan, price: Decimal | None) -> Level
         if stop is not None and stop >= price:
             raise BadInput(f"the stop {stop:f} is not below the price {price:f}", hint="close_position sells now")
         if new.target is not None and new.target <= price:
-            raise BadInput(f"the target {new.target:f} is not above the price {price:f}", hint="close_position sells now")
+            raise BadInput(
+                f"the target {new.target:f} is not above the price {price:f}", hint="close_position sells now"
+            )
     return new
 
 
-def _looser(old: Levels, new: Levels) -> bool:
-    if old.stop_price is None:
-        return False
-    return new.stop_price is None or new.stop_price < old.stop_price
+def loosens(old: Levels, new: Levels) -> bool:
+    """Whether ``new`` levels would let a position lose more than ``old``: a lower stop, or none any more."""
+    before, after = old.stop_price, new.stop_price
+    return before is not None and (after is None or after < before)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from trade_mcp.desk.market import Market, held
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Order
-from trade_mcp.desk.market import Market, held
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import assess
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
@@ -53,7 +53,9 @@ class Judge:
             watcher_silence_s=self._heartbeats.silence_s("watch"),
         )
 
-    def order(self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = ()) -> tuple[Proposal, tuple[Verdict, ...]]:
+    def order(
+        self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = ()
+    ) -> tuple[Proposal, tuple[Verdict, ...]]:
         """The proposal of ``order`` against ``book`` and the verdict of every rule that applies."""
         proposal = propose(book, order, self._fresh(book, view), replacing=frozenset(replacing))
         return proposal, assess(proposal, self.policy(book))
@@ -72,5 +74,3 @@ class Judge:
             keys = tuple(key for key, _, _ in differences(policy, self.own))
             self._in_force = (book.policy, policy, keys)
         return self._in_force
-
-

@@ -1,4 +1,4 @@
-"""Reconcile: the book against what the venue says, whatever anybody believes. The venue wins; a break halts its symbol."""
+"""Reconcile: the book against what the venue says. The venue wins; a break that stays halts its symbol."""
 
 from decimal import Decimal
 

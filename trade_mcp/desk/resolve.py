@@ -55,7 +55,7 @@ def resolve(
             size = instrument.round_size(size / price)
             if size == 0:
                 raise BadInput(
-                    f"{request.notional} {instrument.quote} buys less than one lot ({instrument.lot} {instrument.base})",
+                    f"{request.notional} {instrument.quote} buys less than a lot of {instrument.lot} {instrument.base}",
                     hint=f"one lot costs about {price * instrument.lot:f} {instrument.quote} now",
                 )
     return Order(

@@ -48,7 +48,7 @@ class Signals:
         self.lookback = max((strategy.lookback for strategy in strategies), default=1)
 
     def view(self, symbol: str, timeframe: str | None = None) -> SymbolView:
-        """The opinions at the newest closed bar. Raises UnknownSymbol, BadInput (timeframe), NoPrice (no bar at all)."""
+        """The opinions at the newest closed bar. Raises UnknownSymbol, BadInput (timeframe), NoPrice."""
         candles = self._market.candles(symbol, timeframe, limit=self.lookback + 1)
         if not len(candles):
             raise NoPrice(f"{symbol} has no closed {timeframe or self._market.timeframe} bar yet", hint="wait for one")

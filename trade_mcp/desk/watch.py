@@ -1,6 +1,7 @@
 """Watch: fills, reconciliation and exits, again and again. No position is left without its stop, whoever opened it."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -12,7 +13,7 @@ from trade_mcp.domain.events import EquityMarked, PeakRaised
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.domain.order import EXIT_ROLES
 from trade_mcp.ports import Clock, Feed
-from trade_mcp.risk.standing import exposure, heat
+from trade_mcp.risk.standing import standing
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
@@ -68,7 +69,7 @@ class Watch:
         self._audited = now
 
     def _raise_peaks(self, lease: Lease | None) -> None:
-        """Raise the peak of trailing stops by the bars since the last look; what was before the entry does not count."""
+        """Raise the peak of trailing stops by the bars since the last look, and since the entry."""
         now = self._clock.market()
         for symbol, position in list(self._log.refresh().positions.items()):
             if position.levels.trail is None or position.opened_at is None:
@@ -98,18 +99,23 @@ class Watch:
             return
         book = self._log.refresh()
         marks = self._market.marks(held(book))
-        if set(book.positions) - set(marks):
+        now = standing(book, marks)
+        if now.equity is None:
             return  # unknown is unknown: no equity with a made-up price
-        equity = book.cash + sum(p.size * marks[s] for s, p in book.positions.items())
         self._marked = at
-        if equity == book.equity and not book.positions:
+        if now.equity == book.equity and not book.positions:
             return
         with self._log.writing(lease) as ledger:
-            if ledger.book.seq == book.seq:  # else the next round marks a newer book
-                used, open_risk = exposure(book, marks, equity), heat(book, marks, equity)
-                ledger.append(EquityMarked(at, equity, book.cash, used, open_risk, marks))
-            else:
-                self._marked = None
+            if ledger.book.seq != book.seq:
+                self._marked = None  # the book moved on: the next round marks it
+                return
+            shares = (share(now.exposure, now.equity), share(now.heat, now.equity))
+            ledger.append(EquityMarked(at, now.equity, book.cash, *shares, marks))
+
+
+def share(part: Decimal, equity: Decimal) -> Decimal:
+    """``part`` of ``equity`` as a fraction, to six places; 1 when there is no equity left to divide by."""
+    return (part / equity).quantize(Decimal("1e-6")) if equity > 0 else Decimal(1)
 
 
 def floor_to(at: datetime, step: timedelta) -> datetime:

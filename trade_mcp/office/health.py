@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from trade_mcp.domain.events import TradingState
 from trade_mcp.ports import Clock, Feed, Venue
-from trade_mcp.store.leases import Heartbeats, Leases
+from trade_mcp.store.leases import Heartbeat, Heartbeats, Leases
 from trade_mcp.store.log import Log
 
+ROLES = ("watch", "decide")
 STALE_S = 10.0  # real seconds without a heartbeat until a program counts as silent
 
 
@@ -48,11 +49,10 @@ class Health(Struct, frozen=True):
 def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Leases, heartbeats: Heartbeats) -> Health:
     """Ask everything once."""
     book, market_at = ledger.refresh(), clock.market()
-    programs = tuple(
-        ProgramHealth(beat.program, beat.pid, beat.code, round(beat.age_s, 1), beat.age_s < STALE_S, beat.detail)
-        for beat in heartbeats.all()
-    )
-    holders = {lease.name: lease.holder for lease in leases.held()}
+    real = clock.real()
+    programs = tuple(_program(beat, (real - beat.at).total_seconds()) for beat in heartbeats.all())
+    held = {name: leases.holder(name) for name in ROLES}
+    holders = {name: holder.holder for name, holder in held.items() if holder is not None}
     problems = []
     if book.state is not TradingState.ACTIVE:
         problems.append(f"trading is {book.state}: {book.state_reason}")
@@ -62,7 +62,9 @@ def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Lease
         problems.append("no loop is running: nothing trades by itself until `trade-mcp loop` runs")
     problems += [f"{symbol} has no live stop" for symbol in book.unprotected()]
     problems += [f"{symbol}: {why}" for symbol, why in book.breaks.items()]
-    problems += [f"{p.program} failed: {p.detail['error']}" for p in programs if p.alive and p.detail.get("error")]
+    problems += [
+        f"{p.program} failed: {p.detail['last_error']}" for p in programs if p.alive and p.detail.get("last_error")
+    ]
     if feed.end is not None and market_at >= feed.end:
         problems.append(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still")
     return Health(
@@ -72,7 +74,7 @@ def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Lease
         venue=venue.name,
         account=venue.account,
         market_at=market_at,
-        real_at=clock.real(),
+        real_at=real,
         feed_end=feed.end,
         state=book.state,
         state_reason=book.state_reason,
@@ -84,3 +86,7 @@ def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Lease
         breaks=dict(book.breaks),
         problems=tuple(problems),
     )
+
+
+def _program(beat: Heartbeat, age_s: float) -> ProgramHealth:
+    return ProgramHealth(beat.program, beat.pid, beat.code, round(age_s, 1), age_s < STALE_S, beat.detail)

@@ -48,6 +48,10 @@ def percents(measured: Decimal, limit: Decimal) -> tuple[str, str]:
     return a, b
 
 
+def _seconds(age_s: float) -> str:
+    return plain(round(age_s, 1))
+
+
 def _finite(v: Verdict) -> str:
     if v.passed:
         return "every number of the order is one"
@@ -120,8 +124,8 @@ def _venue_limits(v: Verdict) -> str:
         return f"an order of {measured} {quote} is above the venue's maximum of {limit}; split it"
     if case == "dust":
         return (
-            f"after fees {measured} {quote} would be left to sell at the stop, or at the bid without one, and the venue "
-            f"takes no order below {limit} {quote}: it could not be sold again"
+            f"after fees {measured} {quote} would be left to sell (at the stop, or at the bid without one) and the "
+            f"venue takes no order below {limit} {quote}: it could not be sold again"
         )
     dust = ": it is dust, which stays in the account until more is bought" if reduces else ""
     if case == "min_size":
@@ -135,7 +139,7 @@ def _fresh_quote(v: Verdict) -> str:
         return f"there is no price of {symbol} now" + (f": {rest[0]}" if rest[0] else "")
     if case == "unsound":
         return f"bid/ask of {symbol} is {rest[0]}, which is no price"
-    return f"the next price of {symbol} is {v.measured:.0f} s overdue; the limit is {v.limit} s"
+    return f"the next price of {symbol} is {_seconds(v.measured)} s overdue; the limit is {v.limit} s"
 
 
 def _price_band(v: Verdict) -> str:
@@ -152,7 +156,7 @@ def _price_band(v: Verdict) -> str:
 def _cash(v: Verdict) -> str:
     (currency,) = v.detail
     return (
-        f"the order may cost {v.measured:.2f} {currency} with fee and slippage; {v.limit:.2f} {currency} is free "
+        f"the order may cost {plain(v.measured)} {currency} with fee and slippage; {plain(v.limit)} {currency} is free "
         "beside what is in flight"
     )
 
@@ -199,7 +203,7 @@ def _duplicate(v: Verdict) -> str:
     if case == "none":
         return f"no other entry of {plain(size)} {symbol} within {v.limit} s"
     return (
-        f"another entry of {plain(size)} {symbol} was accepted {v.measured:.0f} s ago; "
+        f"another entry of {plain(size)} {symbol} was accepted {_seconds(v.measured)} s ago; "
         f"within {v.limit} s that is taken for a duplicate"
     )
 
@@ -211,7 +215,7 @@ def _count_of(subject: str) -> Callable[[Verdict], str]:
 def _watcher_alive(v: Verdict) -> str:
     if v.measured is None:
         return "no watcher has been seen, and nobody else watches the exits; start 'trade-mcp watch' or 'up'"
-    return f"the watcher of the exits was last seen {v.measured:.0f} s ago; the limit is {v.limit} s"
+    return f"the watcher of the exits was last seen {_seconds(v.measured)} s ago; the limit is {v.limit} s"
 
 
 def _venue_break(v: Verdict) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from pydantic import Field
 
 from trade_mcp.domain.errors import TradeError
+from trade_mcp.domain.order import OrderRequest
 from trade_mcp.server import errors, strict
 from trade_mcp.server.shapes import Body, Refused, head, result
 
@@ -24,13 +25,13 @@ class Entry(Struct, frozen=True):
     """A tool as its module lists it.
 
     ``run(desk, **arguments)`` answers with a body. With ``takes``, the arguments are those of that function and
-    ``run(desk, value)`` gets what it makes of them. ``reads``: changes nothing; what does change something reaches
+    ``run(desk, request)`` gets the order it makes of them. ``reads``: changes nothing; what does change something reaches
     a venue and is no toy. ``repeatable``: a second call with the same arguments does nothing more.
     """
 
     run: Callable[..., Body]
     title: str
-    takes: Callable[..., object] | None = None
+    takes: Callable[..., OrderRequest] | None = None
     reads: bool = True
     repeatable: bool = True
 
@@ -87,9 +88,10 @@ def _answer(entry: Entry, arguments: tuple[strict.Argument, ...], desk: "App", s
         values = strict.read(arguments, sent)
         if entry.takes is None:
             return result(start | entry.run(desk, **values))
-        value = entry.takes(**values)
-        named = {"order_id": order_id} if (order_id := getattr(value, "order_id", "")) else {}
-        return result(start | named | entry.run(desk, value))
+        request = entry.takes(**values)
+        if not entry.reads:
+            named = {"order_id": request.order_id}
+        return result(start | named | entry.run(desk, request))
     except Refused as refusal:
         return result(start | named | refusal.body, is_error=True)
     except TradeError as error:

@@ -31,6 +31,19 @@ def marked(text: str, limit: int = 200) -> str:
     return f"{MARK}{line}{END}" if line else ""
 
 
+def around(text: str, *outside: str, limit: int = 400) -> str:
+    """Our own ``text``, cleaned, with what others wrote in it (each of ``outside``) marked.
+
+    >>> around("trading is halted (buy now)", "buy now")
+    'trading is halted (<data>buy now</data>)'
+    """
+    said = clean(text, limit)
+    for words in outside:
+        if words and (inner := clean(words)) in said:
+            said = said.replace(inner, marked(words))
+    return said
+
+
 def echo(value: object, limit: int = 60) -> str:
     """What somebody sent, quoted for an error message: one line, short, harmless."""
     return repr(clean(value if isinstance(value, str) else repr(value), limit))

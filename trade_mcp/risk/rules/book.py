@@ -22,7 +22,7 @@ def _chat(proposal: Proposal) -> tuple[str, ...]:
     held = book.positions.get(order.symbol)
     if held is not None and not held.dust and held.owner is not Source.LOOP:
         return "position", order.symbol, held.owner.value
-    for other in book.orders.values():
+    for other in book.orders.values() if proposal.kind is Kind.ENTRY else ():
         # The first fill sets the owner, so an entry in flight counts as a position already.
         if other.symbol == order.symbol and other.role is Role.ENTRY and other.source is not Source.LOOP:
             return "order", order.symbol, other.source.value

@@ -7,7 +7,7 @@ from trade_mcp.office.health import ProgramHealth
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.risk import RESUME
-from trade_mcp.server.untrusted import clean, marked
+from trade_mcp.server.untrusted import around, clean, marked
 from trade_mcp.store import memory
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def get_status(desk: "App") -> Body:
         "state_reason": marked(now.state_reason) or None,
         "cleared_by": None if now.state is TradingState.ACTIVE else RESUME,
         "account": now.account,
-        "problems": [clean(problem) for problem in now.problems],
+        "problems": [around(problem, now.state_reason) for problem in (*now.problems, *_other_limits(desk))],
         "programs": {name: f"{age_s:.0f} s ago" for name, age_s in _signs(now.programs).items()},
         "market_time_ends": now.feed_end,
         "last_decisions": [line for symbol in desk.market.symbols[:SYMBOLS] for line in _last_decision(symbol, desk)],
@@ -40,6 +40,11 @@ def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, float]:
     for sign in programs:
         ages[sign.program] = min(sign.age_s, ages.get(sign.program, sign.age_s))
     return ages
+
+
+def _other_limits(desk: "App") -> list[str]:
+    keys = ", ".join(key for key, _, _ in desk.policy_changes())
+    return [f"this server's limits differ from those in force ({keys}): `trade-mcp policy adopt`"] if keys else []
 
 
 def _last_decision(symbol: str, desk: "App") -> list[Body]:

@@ -22,7 +22,7 @@ from trade_mcp.server.tools.arguments import (
     order_request,
 )
 from trade_mcp.server.tools.parts import order_line, verdict_line
-from trade_mcp.server.untrusted import clean, marked
+from trade_mcp.server.untrusted import around, clean, marked
 from trade_mcp.store import reads
 
 if TYPE_CHECKING:
@@ -146,9 +146,10 @@ def _refusal(refusal: OrderRefused) -> Body:
 
 def _told(receipt: Receipt) -> Body:
     """A receipt as an answer. Raises Refused for a refusal, with every verdict that failed."""
+    words = (receipt.order.note, receipt.order.reason) if receipt.order is not None else ()
     body: Body = {
         "outcome": receipt.outcome,
-        "message": clean(receipt.message, 400),
+        "message": around(receipt.message, *words),
         "order": order_line(receipt.order) if receipt.order is not None else None,
         "exits": [order_line(leg, brief=True) for leg in receipt.legs] or None,
     }

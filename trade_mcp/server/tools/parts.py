@@ -29,7 +29,7 @@ def order_line(order: Order, *, brief: bool = False) -> Body:
     return line | {
         "symbol": order.symbol,
         "side": order.side,
-        "filled": order.filled,
+        "filled": order.filled or None,
         "price": brief_number(order.cost / order.filled) if order.filled else None,
         "at": order.at,
         "by": order.source,

@@ -13,7 +13,7 @@ from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.arguments import Reason, new_id
 from trade_mcp.server.tools.parts import figure
-from trade_mcp.server.untrusted import clean, marked
+from trade_mcp.server.untrusted import around, clean, marked
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
@@ -53,7 +53,7 @@ def halt_trading(
     Use it when something is wrong, or when asked to; close_position ends a single position.
     """
     receipt = desk.gate.set_state(TradingState.HALTED, Source.MODEL, reason=reason)
-    body: Body = {"outcome": receipt.outcome, "message": clean(receipt.message, 400), "cleared_by": RESUME}
+    body: Body = {"outcome": receipt.outcome, "message": around(receipt.message, reason), "cleared_by": RESUME}
     if flatten:
         try:
             sold = desk.gate.flatten(Source.MODEL, reason=reason, make_id=new_id)

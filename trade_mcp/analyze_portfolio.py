@@ -1,0 +1,71 @@
+"""analyze-portfolio: what a ledger says, live or copied. It needs no venue, no key and no network."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trade_mcp.domain.errors import TradeError
+from trade_mcp.office.analysis import Analysis, analyse, period
+from trade_mcp.office.past import reading
+from trade_mcp.office.plain import plain
+
+EMPTY = "nothing has happened on this ledger yet: run `trade-mcp up`, wait a minute, and look again"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. Exit codes: 0, 1 (the ledger cannot be read), 2 (bad usage or configuration)."""
+    asked = _parser().parse_args(arguments)
+    try:
+        length = None if asked.period is None else period(asked.period)
+        with reading(_where(asked.database, config=asked.config)) as ledger:
+            body = as_json(analyse(ledger, length))
+    except TradeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if asked.json:
+        print(json.dumps(body, indent=2))
+        return
+    from trade_mcp.office.analysis_text import show  # rich is for people alone
+
+    show(body)
+
+
+def as_json(found: Analysis) -> dict[str, Any]:
+    """The analysis as flat JSON: money as text, ratios as numbers, null for what is not known."""
+    body: dict[str, Any] = plain(found)
+    now: dict[str, Any] = body.pop("now")
+    if found.now.as_of is None and not found.now.mode:
+        now["hint"] = EMPTY
+    return now | body
+
+
+def _where(database: str | None, *, config: Path | None) -> str:
+    if database is not None:
+        return database
+    from trade_mcp.settings import load_settings  # a copied ledger is read without any settings
+
+    return load_settings(config).desk.ledger_url
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="analyze-portfolio",
+        description="Equity, positions, trades, costs and refusals of a ledger, while it runs or of a copy.",
+        epilog="The period limits orders, fills, trades, refusals, the groups and max_drawdown; the rest is as of now.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: money as text, ratios as numbers")
+    parser.add_argument("--period", metavar="7d", help="only the last hours, days or weeks of market time: 24h, 7d, 4w")
+    parser.add_argument(
+        "--database", metavar="URL", help="the ledger: a file or sqlite:///FILE; default: the settings'"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="settings; default: ./trade-mcp.toml, then the user's"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""App: the desk built from its settings. All wiring is in `build`; every program, tool and command uses what it gives."""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from msgspec import structs
+from uuid_utils import uuid7
+
+from trade_mcp import __version__
+from trade_mcp.clock import LiveClock, SharedClock, open_clock
+from trade_mcp.desk.decide import Decide
+from trade_mcp.desk.exits import Exits
+from trade_mcp.desk.gate import Gate
+from trade_mcp.desk.judge import Judge
+from trade_mcp.desk.market import Market
+from trade_mcp.desk.reconcile import Reconcile
+from trade_mcp.desk.send import Sender
+from trade_mcp.desk.signals import Signals
+from trade_mcp.desk.watch import Watch
+from trade_mcp.domain.errors import BadConfig, TradeError
+from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.feeds import FEEDS
+from trade_mcp.office.health import Health, health
+from trade_mcp.office.portfolio import Portfolio
+from trade_mcp.ports import Feed, Venue
+from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
+from trade_mcp.settings import Settings
+from trade_mcp.store.engine import open_engine
+from trade_mcp.store.leases import Heartbeats, Leases
+from trade_mcp.store.log import open_ledger
+from trade_mcp.strategies import Strategy, build_strategy
+from trade_mcp.venues import VENUES
+
+RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
+PULSE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class App:
+    """The built desk of one process. Close it, or use `with`."""
+
+    def __init__(self, settings: Settings, program: str, *, closing: ExitStack, **parts: Any):
+        self.settings, self.program = settings, program
+        self._closing = closing
+        self.engine = parts["engine"]
+        self.clock: SharedClock = parts["clock"]
+        self.feed: Feed = parts["feed"]
+        self.venue: Venue = parts["venue"]
+        self.market: Market = parts["market"]
+        self.log = parts["ledger"]
+        self.leases: Leases = parts["leases"]
+        self.heartbeats: Heartbeats = parts["heartbeats"]
+        self.judge: Judge = parts["judge"]
+        self.gate: Gate = parts["gate"]
+        self.watch: Watch = parts["watch"]
+        self.signals: Signals = parts["signals"]
+        self.decide: Decide = parts["decide"]
+        self.portfolio: Portfolio = parts["portfolio"]
+        self.new_id: Callable[[], str] = lambda: uuid7().hex
+
+    def __enter__(self) -> "App":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back files and threads."""
+        self._closing.close()
+
+    def health(self) -> Health:
+        """Is everything alive, and what is wrong."""
+        return health(
+            self.log, self.feed, self.venue, clock=self.clock, leases=self.leases, heartbeats=self.heartbeats
+        )
+
+    def policy_changes(self) -> list[tuple[str, Any, Any]]:
+        """Where this process's limits differ from those in force: key, in force, ours."""
+        return differences(parse_policy(self.log.refresh().policy_text), self.judge.own)
+
+    def adopt_policy(self, *, by: str) -> None:
+        """Put this process's limits in force, for everybody on this ledger. A person's act."""
+        with self.log.writing() as ledger:
+            if ledger.book.policy != self.judge.own_hash:
+                ledger.append(_adopted(self.judge.own, by))
+
+
+def build(settings: Settings, program: str) -> App:
+    """The desk of ``settings``, schema at head, ledger bound, for the process ``program``.
+
+    Raises TradeError for everything that cannot be: foreign or newer database, unknown symbol, bad candle file.
+    """
+    with ExitStack() as closing:
+        engine = open_engine(settings.desk.ledger_url)
+        closing.callback(engine.close)
+        strategies = tuple(build_strategy(name, given) for name, given in settings.active_strategies.items())
+        feed = _feed(settings, strategies)
+        symbols = settings.desk.symbols or feed.symbols
+        quote = _quote(settings, feed, symbols)
+        clock = _clock(settings, feed, engine)
+        venue = _venue(settings, feed, clock, quote=quote)
+        if close := getattr(venue, "close", None):
+            closing.callback(close)
+        own = _policy(settings, symbols)
+        opening = LedgerOpened(
+            venue=venue.name,
+            account=venue.account,
+            feed=feed.identity,
+            synthetic=feed.synthetic,
+            quote=quote,
+            capital=settings.desk.capital,
+            holdings=_external(settings, venue, quote),
+        )
+        ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock)
+        leases = Leases(engine, clock=clock)
+        heartbeats = Heartbeats(engine, clock=clock, code=__version__)
+        market = Market(
+            feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe
+        )
+        judge = Judge(market, clock=clock, heartbeats=heartbeats, own=own)
+        sender = Sender(ledger, venue, clock=clock, leases=leases)
+        exits = Exits(ledger, market, sender, judge=judge, clock=clock)
+        gate = Gate(
+            ledger,
+            market,
+            sender,
+            exits=exits,
+            judge=judge,
+            clock=clock,
+            default_stop=settings.exits.stop,
+        )
+        reconcile = Reconcile(ledger, venue, sender, clock=clock)
+        signals = Signals(market, strategies, weights=settings.loop.weights, clock=clock)
+        app = App(
+            settings,
+            program,
+            closing=closing.pop_all(),
+            engine=engine,
+            clock=clock,
+            feed=feed,
+            venue=venue,
+            market=market,
+            ledger=ledger,
+            leases=leases,
+            heartbeats=heartbeats,
+            judge=judge,
+            gate=gate,
+            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, clock=clock),
+            signals=signals,
+            decide=Decide(
+                ledger,
+                market,
+                signals,
+                gate=gate,
+                judge=judge,
+                clock=clock,
+                exits=settings.exits.plan,
+                risk_per_trade=settings.loop.risk_per_trade,
+                entry_threshold=settings.loop.entry_threshold,
+            ),
+            portfolio=Portfolio(ledger, market, clock=clock),
+        )
+    if program in RUNNING:
+        app._closing.callback(_pulse(clock))
+    return app
+
+
+def _feed(settings: Settings, strategies: tuple[Strategy, ...]) -> Feed:
+    given = settings.feed
+    if given.name == "synthetic":
+        symbols = {"symbols": settings.desk.symbols} if settings.desk.symbols else {}
+        return FEEDS["synthetic"](seed=given.seed, start=given.start, spread=given.spread, **symbols)
+    lookback = max((strategy.lookback for strategy in strategies), default=1)
+    return FEEDS["replay"](
+        given.data,
+        symbols=given.symbols or None,
+        timeframe=settings.desk.timeframe,
+        warmup=lookback + 1,
+        start=given.start,
+        spread=given.spread,
+    )
+
+
+def _quote(settings: Settings, feed: Feed, symbols: tuple[str, ...]) -> str:
+    if missing := [symbol for symbol in symbols if symbol not in feed.symbols]:
+        raise BadConfig(
+            f"desk.symbols names {', '.join(missing)}, which the feed does not have",
+            hint=f"it has {', '.join(feed.symbols)}",
+        )
+    quotes = sorted({symbol.partition("/")[2] for symbol in symbols})
+    if len(quotes) > 1 or (settings.desk.quote and settings.desk.quote != quotes[0]):
+        raise BadConfig(
+            f"the symbols {', '.join(symbols)} are not all quoted in {settings.desk.quote or quotes[0]}",
+            hint="a desk has one quote currency: set desk.symbols",
+        )
+    return quotes[0]
+
+
+def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
+    at_max = settings.feed.speed == "max"
+    return open_clock(
+        engine,
+        mode="max" if at_max else "speed",
+        speed=1.0 if at_max else float(settings.feed.speed),
+        start=feed.start,
+        end=feed.end,
+        base=LiveClock(),
+    )
+
+
+def _venue(settings: Settings, feed: Feed, clock: SharedClock, *, quote: str) -> Venue:
+    paper = settings.paper
+    return VENUES[settings.desk.venue](
+        settings.desk.data_dir / "paper.db",
+        feed,
+        clock,
+        quote=quote,
+        cash=settings.desk.capital if paper.cash is None else paper.cash,
+        holdings=paper.holdings,
+        metadata=paper.instruments,
+        maker_fee=paper.maker_fee,
+        taker_fee=paper.taker_fee,
+        fee_currency=paper.fee_currency,
+        fee_coin_price=paper.fee_coin_price,
+        spread=paper.spread,
+        slippage=paper.slippage,
+        participation=paper.participation,
+    )
+
+
+def _policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
+    """The limits of the file; without an allow list, the configured symbols are allowed."""
+    return settings.policy if "allow" in settings.limits else structs.replace(settings.policy, allow=tuple(sorted(symbols)))
+
+
+def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal]:
+    """What the account holds beyond the desk's capital: recorded, never touched."""
+    totals = {currency: balance.total for currency, balance in venue.balances().items()}
+    beyond = totals.get(quote, ZERO) - settings.desk.capital
+    return {currency: total for currency, total in (totals | {quote: beyond}).items() if total}
+
+
+def _adopted(policy: Policy, by: str) -> PolicyAdopted:
+    text = policy_text(policy)
+    return PolicyAdopted(policy=policy_hash(text), text=text, by=by)
+
+
+def _pulse(clock: SharedClock) -> Callable[[], None]:
+    """Keep market time going while this program runs; answers how to stop."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(PULSE_S):
+            try:
+                clock.touch()
+            except TradeError as error:
+                log.warning("market time not touched", error=error.message)
+
+    thread = threading.Thread(target=beat, name="pulse", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    return end
+
+

@@ -1,0 +1,177 @@
+"""The analysis for people, in 80 columns: what the desk is worth, what it holds, and how it got there."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Body = Mapping[str, Any]
+
+SHORT = {"max_drawdown": "worst drawdown"}
+
+
+def show(body: Body, file: TextIO | None = None) -> None:
+    """Print ``body``, the JSON of an analysis, to ``file`` (stdout if not given)."""
+    out = Console(file=file, markup=False, highlight=False)
+    out.print(_title(body))
+    if "hint" in body:
+        out.print(Text(f"\n{body['hint']}"))
+        return
+    out.print(_worth(body))
+    for table in (_positions(body), *_groups(body)):
+        if table is not None:
+            out.print(table)
+    for line in _lines(body):
+        out.print(line)
+
+
+def _title(body: Body) -> Text:
+    title = Text("Portfolio", style="bold")
+    if body["mode"]:
+        title.append(
+            f"  {clean(body['mode'])} account {clean(body['account'])}, {clean(body['feed'])}", style="not bold"
+        )
+    if body["synthetic"]:
+        title.append("\nSYNTHETIC: these prices are made up", style="bold yellow")
+    if body["as_of"]:
+        title.append(f"\nas of {clock(body['as_of'])} UTC (market time)", style="not bold dim")
+    return title
+
+
+def _worth(body: Body) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(("", "", "", "")):
+        table.add_column(column, justify="right" if number % 2 else "left")
+    unit = clean(body["currency"])
+    for key, second in (
+        ("equity", "drawdown"),
+        ("cash", "max_drawdown"),
+        ("realised", "exposure"),
+        ("unrealised", "heat"),
+        ("fees", None),
+    ):
+        right = (SHORT.get(second, second), percent(body[second])) if second else ("state", clean(body["state"]))
+        table.add_row(key, f"{amount(body[key])} {unit}", *right)
+    return table
+
+
+def _positions(body: Body) -> Table | None:
+    if not body["positions"]:
+        return None
+    table = _table("Positions", "symbol", "size", "entry", "mark", "stop", "target", "profit", "owner")
+    for held in body["positions"]:
+        table.add_row(
+            clean(held["symbol"]),
+            price(held["size"]),
+            *(price(held[key]) for key in ("entry", "mark", "stop", "target")),
+            amount(held["unrealised"]),
+            clean(held["owner"]),
+        )
+    return table
+
+
+def _groups(body: Body) -> Iterator[Table | None]:
+    for key, title in (("by_strategy", "By strategy"), ("by_symbol", "By symbol"), ("by_source", "By source")):
+        if not body[key]:
+            yield None
+            continue
+        table = _table(title, "", "closed", "won", "factor", "realised", "fees", "unrealised")
+        for name, group in body[key].items():
+            table.add_row(
+                clean(name, 20),
+                str(group["closed"]),
+                percent(group["win_rate"], places=0),
+                ratio(group["profit_factor"]),
+                *(amount(group[column]) for column in ("realised", "fees", "unrealised")),
+            )
+        yield table
+
+
+def _lines(body: Body) -> Iterator[Text]:
+    yield Text(f"\nSince {clock(body['since'])} UTC" if body["since"] else "\nSince the beginning", style="bold")
+    orders, trades = body["orders"], body["trades"]
+    yield Text(f"orders    {orders['total']}: {counts(orders['by_source'])}; {counts(orders['by_status'])}")
+    yield Text(f"fills     {body['fills']}")
+    yield Text(
+        f"trades    {trades['closed']} closed, {trades['wins']} won, {trades['losses']} lost: "
+        f"win rate {percent(trades['win_rate'])}, profit factor {_factor(trades)}"
+    )
+    if trades["closed"]:
+        unit = clean(body["currency"])
+        yield Text(
+            f"          {amount(trades['expectancy'])} {unit} a trade after fees, {amount(trades['net'])} in all"
+        )
+    yield Text(f"refusals  {counts(body['refusals'])}")
+    for symbol in body["unpriced"]:
+        yield Text(f"{clean(symbol)} has no price here: equity is not known", style="yellow")
+    for symbol in body["unprotected"]:
+        yield Text(f"{clean(symbol)} has no live stop", style="bold red")
+    if body["state_reason"]:
+        yield Text(f"{clean(body['state'])} because {clean(body['state_reason'])}", style="yellow")
+
+
+def _factor(trades: Body) -> str:
+    if trades["profit_factor"] is None:
+        return "unknown (nothing lost yet)" if trades["closed"] else "-"
+    return ratio(trades["profit_factor"])
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 or column == "owner" else "right", header_style="dim")
+    return table
+
+
+def clean(text: str, width: int = 40) -> str:
+    """Outside text without control characters, cut: a name must not paint the terminal.
+
+    >>> clean("ema\x1b[31m_cross", width=9)
+    'ema?[31m…'
+    """
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
+
+
+def clock(at: str) -> str:
+    """A time of the JSON to the minute."""
+    return at[:16].replace("T", " ")
+
+
+def amount(money: str | None) -> str:
+    """Money to the cent.
+
+    >>> amount("-1234.5678"), amount(None)
+    ('-1,234.57', '?')
+    """
+    return "?" if money is None else f"{Decimal(money):,.2f}"
+
+
+def price(number: str | None) -> str:
+    """A price or a size with six digits, trailing zeros cut.
+
+    >>> price("27123.4567"), price("0.000012345678"), price("100.50"), price(None)
+    ('27,123.5', '0.0000123457', '100.5', '-')
+    """
+    if number is None:
+        return "-"
+    value = Decimal(number)
+    places = max(0, 5 - value.adjusted()) if value else 0
+    text = f"{value:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(fraction: float | None, places: int = 1) -> str:
+    return "-" if fraction is None else f"{fraction:.{places}%}"
+
+
+def ratio(number: float | None) -> str:
+    return "-" if number is None else f"{number:.2f}"
+
+
+def counts(of: Mapping[str, int]) -> str:
+    """Names with their numbers, as the JSON has them: most frequent first."""
+    return ", ".join(f"{count} {clean(name)}" for name, count in of.items()) or "none"

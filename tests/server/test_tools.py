@@ -40,6 +40,8 @@ def test_an_order_lives_from_preview_to_close(call: Caller) -> None:
     preview = call("preview_order", symbol=BTC, side="buy", notional="300", stop_loss="2%", take_profit="4%")
     assert preview["allowed"] is True
     assert {verdict["rule"] for verdict in preview["verdicts"]} >= {"finite", "cash", "order_notional", "heat"}
+    assert float(preview["exposure_after"]) == pytest.approx(0.03, rel=0.01)
+    assert "order_id" not in preview
     assert call("list_orders", status="all")["orders"] == []  # a preview writes nothing
 
     placed = buy(call, notional="300", take_profit="4%", strategy="chat", reason="a try")
@@ -203,8 +205,11 @@ def test_no_answer_is_too_long_and_typical_ones_are_short(call: Caller) -> None:
 
 
 def test_a_halt_stops_entries_until_a_person_resumes(call: Caller) -> None:
-    assert call("halt_trading", reason="test")["outcome"] == "state_set"
+    halted = call("halt_trading", reason="test")
+    assert (halted["outcome"], halted["message"]) == ("state_set", "trading is halted (<data>test</data>)")
     refused = call.refused("place_order", symbol=BTC, side="buy", notional="200")
     assert "trading_state" in {verdict["rule"] for verdict in refused["verdicts"]}
     assert call("get_risk")["cleared_by"].startswith("a person")
-    assert call("get_status")["state"] == "halted"
+    status = call("get_status")
+    assert status["state"] == "halted"
+    assert "trading is halted: <data>test</data>" in status["problems"]

@@ -25,8 +25,8 @@ class Entry(Struct, frozen=True):
     """A tool as its module lists it.
 
     ``run(desk, **arguments)`` answers with a body. With ``takes``, the arguments are those of that function and
-    ``run(desk, request)`` gets the order it makes of them. ``reads``: changes nothing; what does change something reaches
-    a venue and is no toy. ``repeatable``: a second call with the same arguments does nothing more.
+    ``run(desk, request)`` gets the order it makes of them. ``reads``: changes nothing; what changes something reaches
+    the venue and counts as destructive. ``repeatable``: a second call with the same arguments does nothing more.
     """
 
     run: Callable[..., Body]

@@ -21,7 +21,7 @@ from trade_mcp.server.tools.arguments import (
     new_id,
     order_request,
 )
-from trade_mcp.server.tools.parts import order_line, verdict_line
+from trade_mcp.server.tools.parts import figure, order_line, verdict_line
 from trade_mcp.server.untrusted import around, clean, marked
 from trade_mcp.store import reads
 
@@ -54,8 +54,8 @@ def preview_order(desk: "App", request: OrderRequest) -> Body:
         "target": preview.target,
         "risk": preview.risk,
         "equity": preview.equity,
-        "exposure_after": preview.exposure_after,
-        "heat_after": preview.heat_after,
+        "exposure_after": figure(preview.exposure_after),
+        "heat_after": figure(preview.heat_after),
         "verdicts": [verdict_line(verdict) for verdict in preview.verdicts],
     }
 

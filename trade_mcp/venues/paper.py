@@ -23,6 +23,8 @@ from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
 from trade_mcp.venues.paper_file import PaperFile
 from trade_mcp.venues.paper_visit import Rules, Visit, locked, new_bars, over
 
+DEFAULT = Friction()
+
 
 class PaperVenue:
     """One paper account. Implements ports.Venue; safe to share between threads and between processes."""
@@ -120,9 +122,9 @@ def open_paper(
     taker_fee: Decimal | None = None,
     fee_currency: str = QUOTE,
     fee_coin_price: Decimal | None = None,
-    spread: Decimal = Friction().spread,
-    slippage: Decimal = Friction().slippage,
-    participation: Decimal = Friction().participation,
+    spread: Decimal = DEFAULT.spread,
+    slippage: Decimal = DEFAULT.slippage,
+    participation: Decimal = DEFAULT.participation,
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
 ) -> PaperVenue:
     """The paper account in the file ``path``; on first use it gets ``cash`` (``quote`` currency) and ``holdings``.

@@ -10,6 +10,7 @@ from trade_mcp.domain.matching import Execution
 from trade_mcp.domain.order import Side
 
 QUOTE, RECEIVED = "quote", "received"
+FINEST = -12  # exponent of PRICE_STEP
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -59,4 +60,6 @@ def in_coin(charge: Charge, coin: str, *, price: Decimal, free: Decimal) -> Char
 
 
 def up(fee: Decimal) -> Decimal:
-    return fee.quantize(PRICE_STEP, ROUND_CEILING)
+    """``fee`` rounded up to twelve places; one that has fewer stays as it is."""
+    exponent = fee.as_tuple().exponent
+    return fee if isinstance(exponent, int) and exponent >= FINEST else fee.quantize(PRICE_STEP, ROUND_CEILING)

@@ -1,4 +1,4 @@
-"""App: the desk built from its settings. All wiring is in `build`; every program, tool and command uses what it gives."""
+"""App: the desk built from its settings. All wiring is in `build`; programs, tools and commands use what it gives."""
 
 import threading
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class App:
         self.signals: Signals = parts["signals"]
         self.decide: Decide = parts["decide"]
         self.portfolio: Portfolio = parts["portfolio"]
-        self.new_id: Callable[[], str] = lambda: uuid7().hex
+        self.new_id = new_id
 
     def __enter__(self) -> "App":
         return self
@@ -76,9 +76,7 @@ class App:
 
     def health(self) -> Health:
         """Is everything alive, and what is wrong."""
-        return health(
-            self.log, self.feed, self.venue, clock=self.clock, leases=self.leases, heartbeats=self.heartbeats
-        )
+        return health(self.log, self.feed, self.venue, clock=self.clock, leases=self.leases, heartbeats=self.heartbeats)
 
     def policy_changes(self) -> list[tuple[str, Any, Any]]:
         """Where this process's limits differ from those in force: key, in force, ours."""
@@ -120,9 +118,7 @@ def build(settings: Settings, program: str) -> App:
         ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock)
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=__version__)
-        market = Market(
-            feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe
-        )
+        market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)
         judge = Judge(market, clock=clock, heartbeats=heartbeats, own=own)
         sender = Sender(ledger, venue, clock=clock, leases=leases)
         exits = Exits(ledger, market, sender, judge=judge, clock=clock)
@@ -171,6 +167,11 @@ def build(settings: Settings, program: str) -> App:
     return app
 
 
+def new_id() -> str:
+    """A fresh id, ordered by time."""
+    return uuid7().hex
+
+
 def _feed(settings: Settings, strategies: tuple[Strategy, ...]) -> Feed:
     given = settings.feed
     if given.name == "synthetic":
@@ -216,12 +217,18 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
 
 def _venue(settings: Settings, feed: Feed, clock: SharedClock, *, quote: str) -> Venue:
     paper = settings.paper
+    cash = settings.desk.capital if paper.cash is None else paper.cash
+    if cash < settings.desk.capital:
+        raise BadConfig(
+            f"paper.cash = {cash:f} is less than desk.capital = {settings.desk.capital:f}",
+            hint="the desk cannot trade more than the account holds",
+        )
     return VENUES[settings.desk.venue](
         settings.desk.data_dir / "paper.db",
         feed,
         clock,
         quote=quote,
-        cash=settings.desk.capital if paper.cash is None else paper.cash,
+        cash=cash,
         holdings=paper.holdings,
         metadata=paper.instruments,
         maker_fee=paper.maker_fee,
@@ -231,12 +238,15 @@ def _venue(settings: Settings, feed: Feed, clock: SharedClock, *, quote: str) ->
         spread=paper.spread,
         slippage=paper.slippage,
         participation=paper.participation,
+        new_id=new_id,
     )
 
 
 def _policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
     """The limits of the file; without an allow list, the configured symbols are allowed."""
-    return settings.policy if "allow" in settings.limits else structs.replace(settings.policy, allow=tuple(sorted(symbols)))
+    if "allow" in settings.limits:
+        return settings.policy
+    return structs.replace(settings.policy, allow=tuple(sorted(symbols)))
 
 
 def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal]:
@@ -270,5 +280,3 @@ def _pulse(clock: SharedClock) -> Callable[[], None]:
         thread.join()
 
     return end
-
-

@@ -85,8 +85,8 @@ class Gate:
             stop=at.stop_price,
             target=at.target,
             equity=proposal.equity,
-            exposure_after=proposal.exposure if known else None,
-            heat_after=proposal.heat if known else None,
+            exposure_after=proposal.exposure_after if known else None,
+            heat_after=proposal.heat_after if known else None,
         )
 
     def cancel(self, order_id: str, source: Source, *, reason: str, lease: Lease | None = None) -> Receipt:

@@ -17,7 +17,7 @@ def advance(order: Order, report: Report) -> tuple[Event, ...]:
     events: list[Event] = []
     for fill in report.fills:
         if fill.trade_id not in order.trades:
-            order = _book(order, fill, events)
+            order = _book(order, fill, events, venue_id=report.venue_id)
     if order.status is Status.NEVER_PLACED and report.status in (Status.WORKING, Status.FILLED):
         order = _reopen(order, events)
     if order.status is Status.PENDING and (report.status is Status.WORKING or order.filled < report.filled):
@@ -29,7 +29,7 @@ def advance(order: Order, report: Report) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _book(order: Order, fill: Fill, events: list[Event]) -> Order:
+def _book(order: Order, fill: Fill, events: list[Event], *, venue_id: str) -> Order:
     if order.status in (Status.NEVER_PLACED, Status.REJECTED):
         order = _reopen(order, events)
     elif not order.live:
@@ -42,6 +42,7 @@ def _book(order: Order, fill: Fill, events: list[Event]) -> Order:
         filled=filled,
         cost=order.cost + fill.size * fill.price,
         trades=(*order.trades, fill.trade_id),
+        venue_id=venue_id,
         status=Status.FILLED if filled >= order.size else status,
     )
     events.append(Filled(order, fill))

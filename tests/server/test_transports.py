@@ -34,6 +34,10 @@ def test_a_client_goes_on_after_the_server_was_killed(served: Served) -> None:
         assert (placed["outcome"], again["outcome"]) == ("placed", "already")
 
 
+def test_no_stream_is_opened_that_nothing_would_be_said_on(served: Served) -> None:
+    assert httpx2.get(served.url, headers={"accept": "text/event-stream"}).status_code == 405
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_http_ends_cleanly(served: Served, how: signal.Signals) -> None:
     with connected(served.url) as call:

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import hmac
 import ipaddress
+import json
+import logging
 import os
 import secrets
 import signal
@@ -19,11 +21,14 @@ import uvicorn
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
+from trade_mcp import logs
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.server.server import build_server
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
+
+log = logs.get_logger("server")
 
 PATH = "/mcp"
 TOKEN = "TRADE_MCP_SERVER_TOKEN"
@@ -55,12 +60,14 @@ def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
         lifespan="on",
         ws="none",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     server = _Uvicorn(config)
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of every request
 
     async def serve() -> None:
         async with anyio.create_task_group() as tasks:
@@ -68,6 +75,7 @@ def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
             await server.serve([listener])
             tasks.cancel_scope.cancel()
 
+    log.info("serving MCP", url=f"http://{_bracketed(host)}:{listener.getsockname()[1]}{PATH}")
     with listener:
         anyio.run(serve)
 
@@ -103,7 +111,7 @@ def http_app(desk: "App", host: str, *, token: str | None) -> Callable[..., Awai
         host=host,
         transport_security=security(host),
     )
-    return Bearer(app, token) if token else app
+    return Door(app, token)
 
 
 def security(host: str) -> TransportSecuritySettings:
@@ -120,24 +128,35 @@ def security(host: str) -> TransportSecuritySettings:
     )
 
 
-class Bearer:
-    """ASGI: 401 for every request without the token; compared in constant time."""
+class Door:
+    """ASGI: who may come in. Requests are POSTs, and bring the token if there is one (compared in constant time).
 
-    def __init__(self, app: Callable[..., Awaitable[None]], token: str):
-        self._app, self._expected = app, f"Bearer {token}".encode()
+    A GET would open a stream that a server without sessions has nothing to say on, and that holds up its end.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], token: str | None):
+        self._app, self._expected = app, f"Bearer {token}".encode() if token else None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and not self._knows(scope):
-            headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
-            body = b'{"error":"send the header Authorization: Bearer <token>"}'
-            await send({"type": "http.response.start", "status": 401, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-            return
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and not self._known(scope):
+            said = "send the header Authorization: Bearer <token>"
+            await _refuse(send, 401, said, header=(b"www-authenticate", b"Bearer"))
+        elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] != "POST":
+            await _refuse(send, 405, "this server answers POST alone", header=(b"allow", b"POST"))
+        else:
+            await self._app(scope, receive, send)
 
-    def _knows(self, scope: dict[str, Any]) -> bool:
+    def _known(self, scope: dict[str, Any]) -> bool:
+        if self._expected is None:
+            return True
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
         return len(sent) == 1 and hmac.compare_digest(sent[0], self._expected)
+
+
+async def _refuse(send: Any, status: int, said: str, *, header: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", b"application/json"), header]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"error": said}).encode()})
 
 
 class Lines:

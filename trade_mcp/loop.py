@@ -4,7 +4,6 @@ One loop decides at a time. At speed "max" it moves market time itself, from one
 decision is open. It hosts a watcher for as long as nobody else watches.
 """
 
-import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -52,3 +51,26 @@ class Deciding:
         except Exception as error:  # a bug at one bar must not end the trading of all later ones
             self.role.failed("deciding failed", error)
         return STANDBY_S
+
+    def _round(self, lease: "Lease") -> float:
+        """With the role: the newest bar is decided once; at speed "max" market time moves on after it."""
+        app, bar = self._app, floor_to(self._app.clock.market(), self._step)
+        if bar != self._decided:
+            report = app.decide.step(lease)
+            self._decided, self._said = bar, report.summary()
+            self.role.log.info("decided", bar=bar.isoformat(), said=self._said)
+        self.role.alive(decided=bar.isoformat(), said=self._said, ended=app.clock.ended)
+        if app.clock.ended:
+            if not self._ended:
+                self._ended = True
+                self.role.log.warning("the data has ended: market time stands still", at=bar.isoformat())
+            return STANDBY_S
+        if app.clock.mode == "max":
+            app.clock.advance_to(bar + self._step)
+            return 0.0
+        return self._until_next(bar)
+
+    def _until_next(self, bar: datetime) -> float:
+        """Real seconds until the next bar closes, at most the configured interval, so that a signal is heard."""
+        left = (bar + self._step - self._app.clock.market()).total_seconds() / self._app.clock.speed
+        return min(max(left, 0.005), self._app.settings.loop.interval_s)

@@ -1,13 +1,13 @@
 """The limits in force, how the file's differ, and taking the file's over."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from trade_mcp.cli.options import Config, Json, desk, say
 
 if TYPE_CHECKING:
-    from trade_mcp.app import App
+    pass
 
 app = typer.Typer(
     help="The limits in force: the first program on a ledger writes its own; changes in [limits] wait to be adopted.",
@@ -24,7 +24,7 @@ def show(config: Config = None, as_json: Json = False) -> None:
     Example:
       trade-mcp policy show --json
     """
-    from trade_mcp.risk.policy import LIMITS, policy_text
+    from trade_mcp.risk.policy import LIMITS
 
     with desk(config, "policy") as opened:
         book = opened.log.refresh()
@@ -48,7 +48,9 @@ def diff(config: Config = None, as_json: Json = False) -> None:
     with desk(config, "policy") as opened:
         changes = _changes(opened)
         lines = [f"  {key}: {_shown(before)} in force, {_shown(after)} in the file" for key, before, after in changes]
-        text = "\n".join([*lines, "take over with: trade-mcp policy adopt"]) if lines else "the file says what is in force"
+        text = (
+            "\n".join([*lines, "take over with: trade-mcp policy adopt"]) if lines else "the file says what is in force"
+        )
         answer = [{"key": key, "in_force": before, "file": after} for key, before, after in changes]
         say({"changes": answer}, text, as_json=as_json)
 
@@ -70,3 +72,18 @@ def adopt(config: Config = None, as_json: Json = False) -> None:
         text = "\n".join([f"policy {book.policy} is in force", *lines] if lines else ["nothing to adopt"])
         answer = [{"key": key, "before": before, "after": after} for key, before, after in changes]
         say({"policy": book.policy, "changes": answer}, text, as_json=as_json)
+
+
+def _changes(opened: "App") -> list[tuple[str, Any, Any]]:
+    return [(key, plain(before), plain(after)) for key, before, after in opened.policy_changes()]
+
+
+def _decoded(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(text)
+    return values
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value or "none")

@@ -10,7 +10,9 @@ from trade_mcp.office.plain import plain
 
 def halt(
     flatten: Annotated[bool, typer.Option("--flatten", help="Also sell every position of the desk.")] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is written to the ledger.")] = "by hand",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it is written to the ledger.")
+    ] = "by hand",
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -18,7 +20,7 @@ def halt(
 
     Only `trade-mcp resume` ends it.
 
-    \\b
+    \b
     Examples:
       trade-mcp halt --reason "exchange looks odd"
       trade-mcp halt --flatten
@@ -29,19 +31,26 @@ def halt(
 
         receipt = app.gate.set_state(TradingState.HALTED, Source.OPERATOR, reason=reason)
         sold = app.gate.flatten(Source.OPERATOR, reason=reason, make_id=app.new_id) if flatten else []
-        answer = {"state": "halted", "reason": reason, "outcome": receipt.outcome, "sold": [plain(each) for each in sold]}
+        answer = {
+            "state": "halted",
+            "reason": reason,
+            "outcome": receipt.outcome,
+            "sold": [plain(each) for each in sold],
+        }
         lines = [receipt.message, *(f"  {each.message}" for each in sold)]
-        say(answer, "\\n".join(lines), as_json=as_json)
+        say(answer, "\n".join(lines), as_json=as_json)
 
 
 def resume(
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it is safe again; written to the ledger.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why it is safe again; written to the ledger.")
+    ],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Let trading go on after a halt. Only a person may: no tool can.
 
-    \\b
+    \b
     Example:
       trade-mcp resume --reason "spread is normal again"
     """

@@ -1,17 +1,12 @@
 """`up`: the whole desk in one go. It checks first, starts the programs, shows what they do, and stops them again."""
 
 import json
-import os
-import signal
-import socket
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +15,7 @@ from trade_mcp.domain.errors import BadInput
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
-    from trade_mcp.settings import Settings
+    from trade_mcp.cli.supervise import Programs
 
 REFRESH_S = 1.0  # of a terminal, and of --json
 LINES_S = 5.0  # of plain text
@@ -28,7 +23,9 @@ LINES_S = 5.0  # of plain text
 
 def up(
     feed: Annotated[str | None, typer.Option(help="synthetic (made-up prices) or replay (your candle files).")] = None,
-    data: Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Candle file of replay; may be repeated.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Candle file of replay; may be repeated.")
+    ] = None,
     speed: Annotated[str | None, typer.Option(help="Market seconds per real second, or max; default 60.")] = None,
     for_: For = None,
     port: Annotated[int | None, typer.Option(help="Port of the MCP server; default 8765.")] = None,
@@ -51,7 +48,10 @@ def up(
 
     length = seconds(for_)
     files = [str(path.absolute()) for path in data or ()] or None
-    overrides = {"feed": {"name": feed or ("replay" if files else None), "data": files, "speed": speed}, "server": {"port": port}}
+    overrides = {
+        "feed": {"name": feed or ("replay" if files else None), "data": files, "speed": speed},
+        "server": {"port": port},
+    }
     settings = load_settings(config, overrides=overrides)
     _writable(settings.desk.data_dir)
     listen(settings.server.host, settings.server.port).close()  # a port in use is refused before anything starts
@@ -77,5 +77,31 @@ def _writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise BadInput(
-            f"{folder} cannot be written: {error.strerror}", hint="set desk.data_dir (TRADE_MCP_DESK__DATA_DIR) to another folder"
+            f"{folder} cannot be written: {error.strerror}",
+            hint="set desk.data_dir (TRADE_MCP_DESK__DATA_DIR) to another folder",
         ) from None
+
+
+def _show(app: "App", programs: "Programs", stop: threading.Event, *, as_json: bool) -> None:
+    """Show the desk until ``stop``: a live table on a terminal, else lines; warnings of the programs as they come."""
+    from trade_mcp.cli import screen
+
+    heard: deque[str] = deque(maxlen=3)
+    if as_json or not sys.stdout.isatty():
+        pause = REFRESH_S if as_json else LINES_S
+        while True:
+            programs.check()
+            heard.extend(programs.warnings())
+            seen = screen.look(app, list(heard))
+            print(json.dumps(seen, ensure_ascii=False) if as_json else screen.lines(seen), flush=True)
+            if stop.wait(pause):
+                return
+    from rich.live import Live
+
+    with Live(refresh_per_second=4, screen=False) as live:
+        while True:
+            programs.check()
+            heard.extend(programs.warnings())
+            live.update(screen.table(screen.look(app, list(heard))))
+            if stop.wait(REFRESH_S):
+                return

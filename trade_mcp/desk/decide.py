@@ -22,6 +22,7 @@ from trade_mcp.risk.assess import headroom_notional
 from trade_mcp.risk.standing import standing
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
+from trade_mcp.store.memory import DecisionRecord, SignalRecord, TickRecord, record_tick
 
 
 class Decision(Struct, frozen=True):
@@ -70,7 +71,7 @@ class Decide:
 
     def step(self, lease: Lease | None = None, *, dry_run: bool = False) -> TickReport:
         """Decide about every symbol now. A symbol that fails never hides the next. Raises LeaseLost."""
-        now = self._clock.market()
+        now, began = self._clock.market(), self._clock.boot()
         decisions, views = [], []
         for symbol in self._market.symbols:
             try:
@@ -84,7 +85,44 @@ class Decide:
             except TradeError as error:
                 decisions.append(Decision(symbol, "error", error.message))
         bar = max((view.at for view in views), default=now)
-        return TickReport(now, bar, tuple(decisions), tuple(views))
+        report = TickReport(now, bar, tuple(decisions), tuple(views))
+        if not dry_run:
+            self._remember(report, took_ms=(self._clock.boot() - began) * 1000)
+        return report
+
+    def _remember(self, report: TickReport, *, took_ms: float) -> None:
+        """Keep what was seen and decided, with the reasons: the desk's memory, beside the ledger."""
+        real = self._clock.real()
+        record_tick(
+            self._log.engine,
+            TickRecord(
+                program="loop", at=report.at, real_at=real, duration_ms=round(took_ms, 2), outcome=report.summary()
+            ),
+            decisions=[
+                DecisionRecord(
+                    at=report.at,
+                    real_at=real,
+                    symbol=d.symbol,
+                    action=d.action,
+                    reason=d.reason,
+                    strength=d.strength,
+                    order_id=d.order_id,
+                )
+                for d in report.decisions
+            ],
+            signals=[
+                SignalRecord(
+                    at=view.at,
+                    symbol=view.symbol,
+                    timeframe=view.timeframe,
+                    strategy=opinion.strategy,
+                    strength=opinion.strength,
+                    reason=opinion.why,
+                )
+                for view in report.views
+                for opinion in view.opinions
+            ],
+        )
 
     def _about(self, view: SymbolView, now: datetime, *, lease: Lease | None, dry_run: bool) -> Decision:
         book = self._log.refresh()

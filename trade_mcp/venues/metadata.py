@@ -1,11 +1,12 @@
 """Instruments: from a file of exchange metadata (the shape of Binance's exchangeInfo), else sane defaults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from trade_mcp.domain.errors import BadConfig
 from trade_mcp.domain.instrument import Instrument, spot
@@ -26,14 +27,14 @@ STEPS: dict[str, tuple[str, str]] = {  # base -> tick, lot of the larger exchang
 
 
 def load_instruments(
-    symbols: Sequence[str], *, path: Path | None = None, prices: Mapping[str, Decimal] | None = None
+    symbols: Collection[str], *, path: Path | None = None, prices: Mapping[str, Decimal] | None = None
 ) -> dict[str, Instrument]:
     """The instruments of ``symbols``: as ``path`` says for those it knows, else defaults.
 
     ``prices`` are typical ones, by symbol: steps of a coin that is not in `STEPS` follow from its price.
     Raises BadConfig for a file that cannot be read or understood.
     """
-    known = read_exchange_info(path) if path is not None else {}
+    known = read_exchange_info(path, symbols) if path is not None else {}
     prices = prices or {}
     return {symbol: known.get(symbol) or default_instrument(symbol, price=prices.get(symbol)) for symbol in symbols}
 
@@ -56,46 +57,53 @@ def default_instrument(symbol: str, *, price: Decimal | None = None) -> Instrume
     return spot(symbol, tick=tick, lot=lot, min_notional=MIN_NOTIONAL)
 
 
-def read_exchange_info(path: Path) -> dict[str, Instrument]:
-    """Every pair of an exchangeInfo file, by our symbol ("BTC/USDT"). Raises BadConfig."""
+def read_exchange_info(path: Path, symbols: Collection[str]) -> dict[str, Instrument]:
+    """Those of ``symbols`` ("BTC/USDT") that an exchangeInfo file has. Raises BadConfig."""
     try:
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        pairs = [_instrument(pair) for pair in content["symbols"]]
+        pairs = {f"{pair['baseAsset']}/{pair['quoteAsset']}": pair["filters"] for pair in content["symbols"]}
+        return {symbol: _instrument(symbol, pairs[symbol]) for symbol in symbols if symbol in pairs}
     except OSError as error:
         raise BadConfig(
             f"the exchange metadata {path} cannot be read: {error}", hint="see paper.instruments"
         ) from error
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, InvalidOperation, ValueError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         raise BadConfig(
-            f"{path} is not exchange metadata: {type(error).__name__} {error}",
+            f"{path} is not exchange metadata: {type(error).__name__}: {error}",
             hint="paper.instruments wants the JSON that Binance answers to /api/v3/exchangeInfo",
         ) from error
-    return {pair.symbol: pair for pair in pairs}
 
 
-def _instrument(pair: dict[str, Any]) -> Instrument:
-    filters = {each["filterType"]: each for each in pair["filters"]}
-    price, lot, market = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE")
+def _instrument(symbol: str, listed: list[dict[str, Any]]) -> Instrument:
+    """What the filters of a pair say. A step or limit of zero means "not limited"; a market order's limits hold for
+    every order, because a stop becomes one."""
+    filters = {each["filterType"]: each for each in listed}
+    price, lots = filters["PRICE_FILTER"], [filters["LOT_SIZE"]]
+    if "MARKET_LOT_SIZE" in filters:
+        lots.append(filters["MARKET_LOT_SIZE"])
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-    symbol = f"{pair['baseAsset']}/{pair['quoteAsset']}"
     usual = default_instrument(symbol)
-    step = max(_step(lot["stepSize"]), _step(market["stepSize"]) if market else Decimal(0))
-    found = {
-        "tick": _step(price["tickSize"]) or usual.tick,
-        "lot": step or usual.lot,
-        "min_size": max(Decimal(lot["minQty"]), step),
-        "max_size": Decimal(lot["maxQty"]),
-        "min_notional": Decimal(notional.get("minNotional", MIN_NOTIONAL)).normalize(),
-        "max_notional": Decimal(notional.get("maxNotional", usual.max_notional)).normalize(),
-    }
-    if not all(number.is_finite() and number >= 0 for number in found.values()):
-        raise ValueError(f"{symbol}: every number in its filters must be finite and not below 0")
-    return msgspec.structs.replace(usual, **found)
+    lot = max(_number(each["stepSize"]) for each in lots) or usual.lot
+    return structs.replace(
+        usual,
+        tick=_number(price["tickSize"]) or usual.tick,
+        lot=lot,
+        min_size=max(lot, *(_number(each["minQty"]) for each in lots)),
+        max_size=min((most for each in lots if (most := _number(each["maxQty"]))), default=usual.max_size),
+        min_notional=_number(notional.get("minNotional", MIN_NOTIONAL)),
+        max_notional=_number(notional.get("maxNotional", "0")) or usual.max_notional,
+    )
 
 
-def _step(text: str) -> Decimal:
-    """A step without its padding: "0.01000000" is 0.01."""
-    return Decimal(text).normalize()
+def _number(text: str) -> Decimal:
+    """A number without its padding: "0.01000000" is 0.01. Raises ValueError for what is none, or below 0."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{text!r} is not a number that a filter can have")
+    return Decimal(f"{number.normalize():f}")
 
 
 def _power(exponent: int) -> str:

@@ -6,7 +6,8 @@ from trade_mcp.cli import ledger, policy, programs, switches, up
 
 app = typer.Typer(
     help=(
-        "A trading desk you can hand to a language model: one gate, one ledger, an MCP server and an unattended loop.\n\n"
+        "A trading desk you can hand to a language model: one gate, one ledger, an MCP server and an unattended loop."
+        "\n\n"
         "\b\n"
         "Begin with:\n"
         "  trade-mcp up            the whole desk on synthetic prices; no key, no network\n"

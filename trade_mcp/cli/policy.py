@@ -1,10 +1,15 @@
 """The limits in force, how the file's differ, and taking the file's over."""
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from trade_mcp.cli.options import Config, Json, desk, say
+from trade_mcp.office.plain import plain
+
+if TYPE_CHECKING:
+    from trade_mcp.app import App
 
 if TYPE_CHECKING:
     pass

@@ -21,7 +21,7 @@ def look(app: "App", warnings: Sequence[str]) -> Seen:
 
     health, worth = app.health(), app.portfolio()
     decisions = memory.decisions(app.engine, limit=40)
-    acts = [d for d in decisions if d.action != "none"][: DECISIONS // 2]
+    acts = [d for d in decisions if d.action not in ("none", "hold")][: DECISIONS // 2]
     newest = [d for d in decisions[: len(app.market.symbols)] if d not in acts]
     alarms = history.events(app.engine, (Alarm,), last=3)
     seen: Seen = {

@@ -65,7 +65,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def serve(*arguments: str) -> list[str]:
-    return [sys.executable, *(["/tmp/srv.py"] if os.environ.get("SRV") else ["-m", "trade_mcp", "serve"]), *arguments]
+    return [sys.executable, "-m", "trade_mcp", "serve", *arguments]
 
 
 def over_stdio(folder: Path, **more: str) -> StdioServerParameters:

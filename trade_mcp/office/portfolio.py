@@ -79,7 +79,7 @@ class Prices(Protocol):
 class Portfolio:
     """What the desk holds, at the prices of now."""
 
-    def __init__(self, ledger: Log, prices: Prices, *, clock: Clock):
+    def __init__(self, ledger: Log, prices: Prices, clock: Clock):
         self._log, self._prices, self._clock = ledger, prices, clock
 
     def __call__(self) -> Snapshot:

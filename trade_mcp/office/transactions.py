@@ -1,15 +1,13 @@
 """Transactions: every fill as a row of CSV, safe to open in a spreadsheet."""
 
 import csv
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TextIO
 
 from trade_mcp.office.plain import moment, number
-from trade_mcp.quant.performance import MONEY, Booked, replay
-from trade_mcp.store import history
 from trade_mcp.store.log import Log
+from trade_mcp.store.reads import fills
 
 COLUMNS = (
     "time",
@@ -27,26 +25,22 @@ COLUMNS = (
     "role",
     "realised",
 )
+FORMULA = "=+-@"
+CONTROL = frozenset(map(chr, range(32)))
+BLANK = " " + "".join(sorted(CONTROL))
 
 
-def transactions(ledger: Log) -> list[Booked]:
-    """Every fill of the ledger with what it realised, oldest first."""
-    book = ledger.refresh()
-    _, fills = replay(history.events(ledger.engine, MONEY, until=book.seq), book.quote)
-    return fills
-
-
-def trades_csv(fills: Iterable[Booked], out: TextIO) -> int:
-    """Write a header and one row for each of ``fills`` to ``out``; how many rows.
+def trades_csv(ledger: Log, out: TextIO) -> int:
+    """Write a header and one row for every fill of ``ledger`` to ``out``, oldest first; how many rows.
 
     Open ``out`` with ``newline=""``. Times are UTC, numbers exact; ``realised`` is before fees, in the quote currency.
     Text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
     rows = csv.writer(out)
     rows.writerow(COLUMNS)
-    count = 0
-    for booked in fills:
-        fill, order = booked.fill, booked.order
+    traded = fills(ledger.engine, until=ledger.refresh().seq)
+    for one in traded:
+        fill = one.fill
         row = (
             fill.at,
             fill.order_id,
@@ -58,14 +52,13 @@ def trades_csv(fills: Iterable[Booked], out: TextIO) -> int:
             fill.fee,
             fill.fee_currency,
             fill.fee_quote,
-            order.source.value,
-            order.strategy,
-            order.role.value,
-            booked.realised,
+            one.source.value,
+            one.strategy,
+            one.role.value,
+            one.realised,
         )
         rows.writerow([cell(value) for value in row])
-        count += 1
-    return count
+    return len(traded)
 
 
 def cell(value: Any) -> str:
@@ -79,4 +72,5 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return moment(value)
     text = str(value)
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) or text.startswith(("\t", "\r", "\n")) else text
+    begins = text.lstrip(BLANK)[:1]
+    return f"'{text}" if text[:1] in CONTROL or (begins and begins in FORMULA) else text

@@ -95,10 +95,10 @@ def _instrument(symbol: str, listed: list[dict[str, Any]]) -> Instrument:
     )
 
 
-def _number(text: str) -> Decimal:
+def _number(text: object) -> Decimal:
     """A number without its padding: "0.01000000" is 0.01. Raises ValueError for what is none, or below 0."""
     try:
-        number = Decimal(text)
+        number = Decimal(text) if isinstance(text, str) else Decimal("NaN")
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number < 0:

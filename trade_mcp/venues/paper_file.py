@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from trade_mcp.domain.order import Fill, Order, Report, Side, Status
 
 APPLICATION_ID = 0x74706170  # "tpap"
 SCHEMA = 1
+BACK = timedelta(days=7)  # market time may fall back a little when every program dies at once, never this far
 BUSY_S = 30.0  # a writer waits this long for the others
 
 TABLES = """
@@ -75,7 +76,7 @@ class PaperFile:
         self, path: Path, *, feed: str, deposit: Mapping[str, Decimal], at: datetime, new_id: Callable[[], str]
     ):
         """Open the account, or make it with ``deposit`` by currency. Raises BadConfig, ForeignDatabase, SchemaNewer,
-        ForeignLedger (it trades another feed)."""
+        ForeignLedger (it trades another feed, or at another time)."""
         self._path = path
         self._lock = threading.RLock()
         try:
@@ -92,10 +93,15 @@ class PaperFile:
         except sqlite3.DatabaseError as error:
             raise ForeignDatabase(f"{path} is not a paper account: {error}", hint="move it away") from error
         self.account: str
-        self.account, of = self._db.execute("SELECT id, feed FROM account").fetchone()
+        self.account, of, until = self._db.execute("SELECT id, feed, matched_until FROM account").fetchone()
         if of != feed:
             raise ForeignLedger(
                 f"the paper account {path} trades {of}, not {feed}", hint="give this feed another desk.data_dir"
+            )
+        if datetime.fromisoformat(until) - at > BACK:
+            raise ForeignLedger(
+                f"the paper account {path} has traded until {until}, and market time is {at.isoformat()}",
+                hint="it belongs to another run: give this one another desk.data_dir, or move the account away",
             )
 
     def close(self) -> None:

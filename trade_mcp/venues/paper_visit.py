@@ -46,13 +46,15 @@ class Visit:
     def __init__(self, db: sqlite3.Connection, feed: Feed, rules: Rules, *, now: datetime):
         until, change = rows.progress(db)
         self._db, self._feed, self._rules = db, feed, rules
-        self._now = max(now, until)  # another process may already have seen a later moment
+        self._now = now
+        # Another process may have seen a later moment already: what it matched is not matched again.
+        self._until = max(now, until)
         self._change = change
         self._resting = {row.number: row for row in rows.working(db)}
         self._totals = rows.totals(db)
         self._moved: set[str] = set()
         self._changed: dict[int, Held] = {}
-        for bar in new_bars(feed, list(self._resting.values()), after=until, until=self._now):
+        for bar in new_bars(feed, list(self._resting.values()), after=until, until=now):
             self._match(bar)
         for row in [row for row in self._resting.values() if over(row, self._now)]:
             self._keep(structs.replace(row, status=Status.EXPIRED, reason=EXPIRED[row.order.time_in_force]))
@@ -72,7 +74,7 @@ class Visit:
         for order in orders:
             check_order(order, instrument, quote=quote)
         prices = [_lock_price(order, quote) for order in orders]
-        legs = tuple(Resting(order, self._now, order.size) for order in orders)
+        legs = tuple(Resting(order, self._until, order.size) for order in orders)
         matches: tuple[Match | None, ...] = (None,) * len(legs)
         if quote is not None:
             seen, taken = Now(quote, volume), rows.taken(self._db, symbol, slot)
@@ -98,7 +100,7 @@ class Visit:
             rows.save_order(self._db, row, self._change)
         for currency in self._moved:
             rows.save_total(self._db, currency, self._totals[currency])
-        rows.save_progress(self._db, self._now, self._change)
+        rows.save_progress(self._db, self._until, self._change)
 
     def _market(self, symbol: str) -> tuple[Quote | None, datetime, Decimal]:
         """The quote of now, the bar it trades in (named by the close of the one before), how much trades in a bar."""

@@ -13,6 +13,7 @@ from trade_mcp.office.past import reading
 from trade_mcp.office.plain import plain
 
 EMPTY = "nothing has happened on this ledger yet: run `trade-mcp up`, wait a minute, and look again"
+WAITING = "no order was asked for yet: keep `trade-mcp up` running; its screen says what the loop is waiting for"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,8 +38,10 @@ def as_json(found: Analysis) -> dict[str, Any]:
     """The analysis as flat JSON: money as text, ratios as numbers, null for what is not known."""
     body: dict[str, Any] = plain(found)
     now: dict[str, Any] = body.pop("now")
-    if found.now.as_of is None and not found.now.mode:
+    if not found.now.mode:
         now["hint"] = EMPTY
+    elif found.since is None and not found.orders.total and not found.refusals:
+        now["hint"] = WAITING
     return now | body
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from tests.office.conftest import START, Story
+from tests.office.story import START, Story
 from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Source

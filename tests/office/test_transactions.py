@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from tests.office.conftest import Story
+from tests.office.story import Story
 from trade_mcp.office.transactions import COLUMNS, cell, trades_csv
 
 

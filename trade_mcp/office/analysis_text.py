@@ -17,7 +17,7 @@ def show(body: Body, file: TextIO | None = None) -> None:
     """Print ``body``, the JSON of an analysis, to ``file`` (stdout if not given)."""
     out = Console(file=file, markup=False, highlight=False)
     out.print(_title(body))
-    if "hint" in body:
+    if not body["mode"]:
         out.print(Text(f"\n{body['hint']}"))
         return
     out.print(_worth(body))
@@ -26,6 +26,8 @@ def show(body: Body, file: TextIO | None = None) -> None:
             out.print(table)
     for line in _lines(body):
         out.print(line)
+    if "hint" in body:
+        out.print(Text(f"\n{body['hint']}"))
 
 
 def _title(body: Body) -> Text:

@@ -7,12 +7,12 @@ from decimal import Decimal as D
 import pytest
 
 from tests.office.story import Story
-from trade_mcp.office.transactions import COLUMNS, cell, trades_csv
+from trade_mcp.office.transactions import COLUMNS, cell, trades_csv, transactions
 
 
 def rows(story: Story) -> list[dict[str, str]]:
     out = io.StringIO(newline="")
-    count = trades_csv(story.log, out)
+    count = trades_csv(transactions(story.log), out)
     found = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
     assert len(found) == count
     return found
@@ -30,7 +30,7 @@ def test_every_fill_is_a_row_with_what_it_realised(told: Story) -> None:
 
 def test_an_empty_ledger_is_a_header(story: Story) -> None:
     out = io.StringIO(newline="")
-    assert trades_csv(story.log, out) == 0
+    assert trades_csv(transactions(story.log), out) == 0
     assert out.getvalue().strip() == ",".join(COLUMNS)
 
 

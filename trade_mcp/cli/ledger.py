@@ -106,8 +106,8 @@ def trades(
             "size": number(each.fill.size),
             "price": number(each.fill.price),
             "fee": number(each.fill.fee_quote),
-            "source": each.order.source.value,
-            "role": each.order.role.value,
+            "source": each.source.value,
+            "role": each.role.value,
             "realised": number(each.realised),
         }
         for each in booked

@@ -1,13 +1,14 @@
 """Transactions: every fill as a row of CSV, safe to open in a spreadsheet."""
 
 import csv
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TextIO
 
 from trade_mcp.office.plain import moment, number
 from trade_mcp.store.log import Log
-from trade_mcp.store.reads import fills
+from trade_mcp.store.reads import Traded, fills
 
 COLUMNS = (
     "time",
@@ -30,15 +31,20 @@ CONTROL = frozenset(map(chr, range(32)))
 BLANK = " " + "".join(sorted(CONTROL))
 
 
-def trades_csv(ledger: Log, out: TextIO) -> int:
-    """Write a header and one row for every fill of ``ledger`` to ``out``, oldest first; how many rows.
+def transactions(ledger: Log) -> list[Traded]:
+    """Every fill of ``ledger`` with what it was for and what it realised, oldest first."""
+    return fills(ledger.engine, until=ledger.refresh().seq)
+
+
+def trades_csv(traded: Iterable[Traded], out: TextIO) -> int:
+    """Write a header and one row for each of ``traded`` to ``out``; how many rows.
 
     Open ``out`` with ``newline=""``. Times are UTC, numbers exact; ``realised`` is before fees, in the quote currency.
     Text that a spreadsheet would take for a formula is preceded by an apostrophe.
     """
     rows = csv.writer(out)
     rows.writerow(COLUMNS)
-    traded = fills(ledger.engine, until=ledger.refresh().seq)
+    count = 0
     for one in traded:
         fill = one.fill
         row = (
@@ -58,7 +64,8 @@ def trades_csv(ledger: Log, out: TextIO) -> int:
             one.realised,
         )
         rows.writerow([cell(value) for value in row])
-    return len(traded)
+        count += 1
+    return count
 
 
 def cell(value: Any) -> str:

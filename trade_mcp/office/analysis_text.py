@@ -33,9 +33,7 @@ def show(body: Body, file: TextIO | None = None) -> None:
 def _title(body: Body) -> Text:
     title = Text("Portfolio", style="bold")
     if body["mode"]:
-        title.append(
-            f"  {clean(body['mode'])} account {clean(body['account'])}, {clean(body['feed'])}", style="not bold"
-        )
+        title.append(f"  {clean(body['mode'])}, {clean(body['feed'], 60)}", style="not bold")
     if body["synthetic"]:
         title.append("\nSYNTHETIC: these prices are made up", style="bold yellow")
     if body["as_of"]:

@@ -36,7 +36,7 @@ def test_a_durable_order(tmp_path: Path) -> None:
     settings = load_settings(
         overrides={
             "desk": {"data_dir": str(tmp_path / "desk"), "capital": "1000000"},
-            "feed": {"speed": 1},
+            "feed": {"speed": 3000},
             "limits": LIMITS,
             "exits": {"target": None},
         }
@@ -46,7 +46,7 @@ def test_a_durable_order(tmp_path: Path) -> None:
         sizes = itertools.count(1)
         entry, whole = [], []
         for _ in range(ROUNDS):
-            size = Decimal(next(sizes)) * Decimal("0.00001") + Decimal("0.001")
+            size = Decimal(next(sizes) % 7) * Decimal("0.00001") + Decimal("0.0003")
             request = OrderRequest(
                 order_id=app.new_id(),
                 symbol="BTC/USDT",

@@ -11,9 +11,6 @@ from trade_mcp.office.plain import plain
 if TYPE_CHECKING:
     from trade_mcp.app import App
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(
     help="The limits in force: the first program on a ledger writes its own; changes in [limits] wait to be adopted.",
     no_args_is_help=True,

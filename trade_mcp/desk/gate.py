@@ -12,7 +12,7 @@ from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_distance, fingerprint, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
-from trade_mcp.domain.errors import BadInput, FeedError, IdConflict
+from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, TradeError
 from trade_mcp.domain.exits import Distance, ExitPlan, Levels, levels
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
@@ -198,13 +198,19 @@ class Gate:
         self._sender.cancel(cancelling)
 
     def flatten(self, source: Source, *, reason: str, make_id: Callable[[], str]) -> list[Receipt]:
-        """Close every position of the desk at the market; protected and external holdings are not the desk's."""
-        book = self._log.refresh()
-        return [
-            self.close(symbol, ALL, source, reason=reason, order_id=make_id())
-            for symbol, position in book.positions.items()
-            if not position.dust and free_size(book, symbol, self._market.instrument(symbol)) > 0
-        ]
+        """Close every position of the desk at the market; protected and external holdings are not the desk's.
+
+        A position that cannot be closed never keeps the others open.
+        """
+        book, receipts = self._log.refresh(), []
+        for symbol, position in book.positions.items():
+            if position.dust or free_size(book, symbol, self._market.instrument(symbol)) <= 0:
+                continue
+            try:
+                receipts.append(self.close(symbol, ALL, source, reason=reason, order_id=make_id()))
+            except TradeError as error:
+                receipts.append(Receipt("nothing", f"{symbol} is still open: {error.message}"))
+        return receipts
 
     def protect(self, symbol: str, *, lease: Lease | None = None) -> Armed:
         """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market."""

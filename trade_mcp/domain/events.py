@@ -199,7 +199,8 @@ def encode(event: Event) -> str:
 
 def decode(text: str) -> AnyEvent:
     """The event of a stored text. Raises msgspec.ValidationError for what is not one."""
-    return _decoder.decode(text)
+    event: AnyEvent = _decoder.decode(text)
+    return event
 
 
 def kind(event: Event) -> str:

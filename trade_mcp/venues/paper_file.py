@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -79,30 +79,23 @@ class PaperFile:
         ForeignLedger (it trades another feed, or at another time)."""
         self._path = path
         self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self._check_program()
-            self._wal()
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._make(feed, deposit, at, new_id=new_id)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise BadConfig(
-                f"the paper account {path} cannot be opened: {error}", hint="desk.data_dir must be a folder to write in"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise ForeignDatabase(f"{path} is not a paper account: {error}", hint="move it away") from error
-        self.account: str
-        self.account, of, until = self._db.execute("SELECT id, feed, matched_until FROM account").fetchone()
-        if of != feed:
-            raise ForeignLedger(
-                f"the paper account {path} trades {of}, not {feed}", hint="give this feed another desk.data_dir"
-            )
-        if datetime.fromisoformat(until) - at > BACK:
-            raise ForeignLedger(
-                f"the paper account {path} has traded until {until}, and market time is {at.isoformat()}",
-                hint="it belongs to another run: give this one another desk.data_dir, or move the account away",
-            )
+        with ExitStack() as failing:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+                failing.callback(self._db.close)
+                self._check_program()
+                self._wal()
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._make(feed, deposit, at, new_id=new_id)
+            except (OSError, sqlite3.OperationalError) as error:
+                raise BadConfig(
+                    f"the paper account {path} cannot be opened: {error}", hint="desk.data_dir is a folder to write in"
+                ) from error
+            except sqlite3.DatabaseError as error:
+                raise ForeignDatabase(f"{path} is not a paper account: {error}", hint="move it away") from error
+            self.account = self._bound(feed, at)
+            failing.pop_all()
 
     def close(self) -> None:
         with self._lock:
@@ -148,6 +141,20 @@ class PaperFile:
                 f"the paper account {self._path} has schema {schema}; this version knows {SCHEMA}",
                 hint="use the newer version of trade-mcp",
             )
+
+    def _bound(self, feed: str, at: datetime) -> str:
+        """The account's instance id, if it is of this feed and of this time."""
+        account, of, until = self._db.execute("SELECT id, feed, matched_until FROM account").fetchone()
+        if of != feed:
+            raise ForeignLedger(
+                f"the paper account {self._path} trades {of}, not {feed}", hint="give this feed another desk.data_dir"
+            )
+        if datetime.fromisoformat(until) - at > BACK:
+            raise ForeignLedger(
+                f"the paper account {self._path} has traded until {until}, and market time is {at.isoformat()}",
+                hint="it belongs to another run: give this one another desk.data_dir, or move the account away",
+            )
+        return str(account)
 
     def _wal(self) -> None:
         # Changing the journal mode is the one thing SQLite does not wait for: two first processes may collide here.

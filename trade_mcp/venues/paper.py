@@ -17,7 +17,7 @@ from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
 from trade_mcp.ports import Balance, Clock, Feed
-from trade_mcp.venues import paper_file as rows
+from trade_mcp.venues import paper_rows as rows
 from trade_mcp.venues.metadata import load_instruments
 from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
 from trade_mcp.venues.paper_file import PaperFile

@@ -16,10 +16,10 @@ from trade_mcp.domain.market import Bar, Quote, timeframe_delta
 from trade_mcp.domain.matching import LIMITED, Execution, Friction, Match, Now, Resting, try_fill_oco
 from trade_mcp.domain.order import Fill, Order, Side, Status, TimeInForce
 from trade_mcp.ports import Feed
-from trade_mcp.venues import paper_file as rows
+from trade_mcp.venues import paper_rows as rows
 from trade_mcp.venues.paper_checks import check_group, check_in_time, check_order, notional_price
 from trade_mcp.venues.paper_fees import Charge, Fees, in_coin
-from trade_mcp.venues.paper_file import Held
+from trade_mcp.venues.paper_rows import Held
 
 LOCK_SLACK = Decimal("0.01")  # a buy without a limit locks this much more than its reference price
 LOST_LEG = "the other leg of its group came alive"

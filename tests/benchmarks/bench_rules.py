@@ -1,18 +1,14 @@
 """Goal 9: all risk rules once (must: p50 at most 25 us, wanted 10): propose and assess an entry on a full desk."""
 
-import sys
 import time
 from decimal import Decimal as D
-from pathlib import Path
 from statistics import quantiles
 
 import pytest
+from risk.risk_cases import BTC, ETH, POLICY, book, buy, held, view
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "risk"))
-from risk_cases import BTC, ETH, POLICY, book, buy, held, view  # noqa: E402
-
-from trade_mcp.risk.assess import assess, refused  # noqa: E402
-from trade_mcp.risk.proposal import propose  # noqa: E402
+from trade_mcp.risk.assess import assess, refused
+from trade_mcp.risk.proposal import propose
 
 pytestmark = pytest.mark.bench
 ROUNDS = 20_000

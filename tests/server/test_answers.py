@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from trade_mcp.domain.errors import LedgerBusy, UnknownSymbol
 from trade_mcp.domain.order import Side
+from trade_mcp.office.plain import number
 from trade_mcp.server import errors
-from trade_mcp.server.shapes import MAX_CHARS, fit, number, plain, result
+from trade_mcp.server.shapes import MAX_CHARS, fit, plain, result
 from trade_mcp.server.untrusted import END, MARK, clean, marked
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from mcp_types import CallToolResult, TextContent
 
+from trade_mcp.office.plain import number
+
 if TYPE_CHECKING:
     from trade_mcp.app import App
 
@@ -41,18 +43,6 @@ def result(body: Body, *, is_error: bool = False) -> CallToolResult:
         structured_content=shown,
         is_error=is_error,
     )
-
-
-def number(value: Decimal) -> str:
-    """A Decimal as people write it: no power of ten, no trailing zeros.
-
-    >>> number(Decimal("98.500000")), number(Decimal("1E+3")), number(Decimal("-0.0"))
-    ('98.5', '1000', '0')
-    """
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
 
 
 def moment(at: datetime) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.order import Order
+from trade_mcp.office.plain import number
 from trade_mcp.risk.verdict import Verdict
-from trade_mcp.server.shapes import Body, number
+from trade_mcp.server.shapes import Body
 from trade_mcp.server.untrusted import clean, marked
 
 _SHORT = Context(prec=8)  # digits of numbers that are shown and not traded with

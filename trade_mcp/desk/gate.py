@@ -24,6 +24,7 @@ from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 
 ALL = Decimal(1)
+LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whose exits fail
 
 
 class Gate:
@@ -42,6 +43,7 @@ class Gate:
     ):
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
         self._judge, self._clock, self._default_stop = judge, clock, default_stop
+        self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
 
     def submit(self, request: OrderRequest, source: Source, *, lease: Lease | None = None) -> Receipt:
         """Judge ``request`` and, if every rule agrees, write it down, send it and protect what it bought.
@@ -168,6 +170,7 @@ class Gate:
                     return Receipt("refused", _why(verdicts), verdicts=verdicts)
             self._take_over(ledger, symbol, source)
             ledger.append(e.ExitsChanged(symbol, new, source, reason))
+        self._failed.pop(symbol, None)
         self.protect(symbol, lease=lease)
         return Receipt(
             "exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol))
@@ -213,10 +216,18 @@ class Gate:
         return receipts
 
     def protect(self, symbol: str, *, lease: Lease | None = None) -> Armed:
-        """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market."""
+        """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market.
+
+        What fails is tried again, less and less often: a refusal that stays does not flood the ledger.
+        """
+        failures, not_before = self._failed.get(symbol, (0, 0.0))
+        if self._clock.boot() < not_before:
+            return Armed.OPEN
         armed = self._exits.arm(symbol, lease=lease)
         if armed not in (Armed.THROUGH, Armed.REFUSED):
+            self._failed.pop(symbol, None)
             return armed
+        self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0**failures, LONGEST_PAUSE_S))
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
             instrument = self._market.instrument(symbol)

@@ -237,7 +237,8 @@ class Gate:
             order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
             why = "the price is through an exit level" if armed is Armed.THROUGH else "its stop was refused"
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
-        self._sell(request, Source.EXIT, lease=lease, parent=position)
+        if self._sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
+            self._failed.pop(symbol, None)
         return armed
 
     def _sell(

@@ -111,7 +111,15 @@ class SharedClock:
 
     def touch(self) -> None:
         """Say that this program runs. Every program does so about once a second."""
-        self._change(lambda row: row.touched(self._base.real()))
+
+        def touched(row: MarketTime) -> MarketTime:
+            row = row.touched(self._base.real())
+            if row.at(row.touched_real) >= self._last:
+                return row
+            # The real clock was set back a little: nobody may see an earlier market than we did.
+            return structs.replace(row, anchor_market=self._last, anchor_real=row.touched_real)
+
+        self._change(touched)
 
     def advance_to(self, at: datetime) -> None:
         """Move market time on to ``at``, at mode "max"; never back."""

@@ -82,7 +82,7 @@ def refusals(
     """What the gate refused, newest first, and the cursor of the next page. Raises BadInput for an unknown cursor."""
     sql = (
         "SELECT seq, payload FROM events WHERE kind = 'order_refused' AND (? IS NULL OR seq < ?)"
-        " AND (? IS NULL OR payload ->> '$.request.symbol' = ?) ORDER BY seq DESC LIMIT ?"
+        " AND (? IS NULL OR json_extract(payload, '$.request.symbol') = ?) ORDER BY seq DESC LIMIT ?"
     )
     before = _place(cursor) if cursor else None
     rows = reader.rows(sql, (before, before, symbol, symbol, limit + 1))

@@ -25,6 +25,9 @@ from trade_mcp.store.log import Log
 from trade_mcp.store.memory import DecisionRecord, SignalRecord, TickRecord, record_tick
 
 
+LATEST = 0.5  # of a bar after its close: an entry later than that is another trade than the one decided
+
+
 class Decision(Struct, frozen=True):
     """What the loop did about one symbol at one bar, and why."""
 
@@ -127,8 +130,8 @@ class Decide:
     def _about(self, view: SymbolView, now: datetime, *, lease: Lease | None, dry_run: bool) -> Decision:
         book = self._log.refresh()
         position = book.positions.get(view.symbol)
-        late = (now - view.at).total_seconds()
-        if late >= 2 * timeframe_delta(view.timeframe).total_seconds():
+        late, bar_s = (now - view.at).total_seconds(), timeframe_delta(view.timeframe).total_seconds()
+        if late >= 2 * bar_s:
             return self._none(view, f"no data: the last bar closed {late / 60:.0f} min ago")
         if view.strength is None:
             return self._none(view, f"no signal yet: {view.summary()}")
@@ -140,6 +143,8 @@ class Decide:
             return self._none(view, f"no fresh signal: {view.summary()} crossed {self._threshold:+.2f} before this bar")
         if any(order.side is Side.BUY for order in book.live(view.symbol)):
             return self._none(view, "an entry is in flight already")
+        if late > LATEST * bar_s:
+            return self._none(view, f"too late: the bar closed {late:.0f} s ago, and entries are taken at the close")
         return self._enter(view, book, lease=lease, dry_run=dry_run)
 
     def _about_held(self, view: SymbolView, book: Book, *, lease: Lease | None, dry_run: bool) -> Decision:

@@ -158,6 +158,16 @@ def test_verify_sees_a_snapshot_that_is_not_the_events(path: Path, log: Log) -> 
     assert str(found) == "book 2: cash Decimal('10001') should be Decimal('10000')"
 
 
+def test_verify_sees_a_snapshot_of_events_that_are_not_there(path: Path, log: Log) -> None:
+    with log.writing() as ledger:
+        trade(ledger, "a")
+    rebuild(log.engine, code="test")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TRIGGER events_no_delete")
+        db.execute("DELETE FROM events WHERE seq = 4")
+    assert "book 4: not in the events" in map(str, verify(log.engine, code="test").differences)
+
+
 def test_a_fill_knows_what_it_realised_and_whose_entry_it_ended(log: Log) -> None:
     with log.writing() as ledger:
         trade(ledger, "a", size="2", price="100")

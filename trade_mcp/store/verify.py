@@ -62,6 +62,8 @@ def verify(engine: Engine, *, code: str) -> Verification:
                     differences.append(_snapshot(kept, tip))
         except LedgerError as error:
             return Verification(seq, error.message, ())
+        if kept.book.seq > seq:
+            differences.append(Difference("book", str(kept.book.seq), {"hash": kept.hash}, None))
         for table in PROJECTIONS:
             differences += _differences(table, moment, Moment(rebuilt))
     return Verification(seq, "", tuple(differences[:MOST]))

@@ -229,7 +229,7 @@ def test_a_resting_entry_is_cancelled(stage: Stage) -> None:
 def test_a_halt_cancels_entries_keeps_stops_and_lets_nothing_in(stage: Stage) -> None:
     app = stage()
     app.gate.submit(buy(), Source.MODEL)
-    app.gate.submit(buy("b", type=OrderType.LIMIT, limit_price=D(99)), Source.MODEL)
+    app.gate.submit(buy("b", "0.9", type=OrderType.LIMIT, limit_price=D(99)), Source.MODEL)
     app.gate.set_state(TradingState.HALTED, Source.MODEL, reason="x")
     assert app.log.order("b").status is Status.CANCELLED and len(stops(app)) == 1  # type: ignore[union-attr]
     assert [v.rule for v in app.gate.submit(buy("c", "0.5"), Source.MODEL).failed] == ["trading_state"]

@@ -458,9 +458,9 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
     (
         "venue_break",
         "break",
-        {"asked": buy(), "of": book(breaks={BTC: "ours 1, the venue's 2"})},
-        {"asked": buy(), "of": book(breaks={ETH: "ours 1, the venue's 2"})},
-        "book and venue disagree about BTC/USDT (ours 1, the venue's 2): no entries there until it is settled",
+        {"asked": buy(), "of": book(breaks={"BTC": "ours 1, the venue's 2"})},
+        {"asked": buy(), "of": book(breaks={"ETH": "ours 1, the venue's 2"})},
+        "book and venue disagree about BTC (ours 1, the venue's 2): no entries there until it is settled",
     ),
 ]
 

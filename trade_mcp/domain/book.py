@@ -47,7 +47,7 @@ class Book(Struct):
     positions: dict[str, Position] = field(default_factory=dict)  # open ones
     orders: dict[str, Order] = field(default_factory=dict)  # live ones
     external: dict[str, Decimal] = field(default_factory=dict)  # by currency: never ours to sell
-    breaks: dict[str, str] = field(default_factory=dict)  # symbol -> why it is halted
+    breaks: dict[str, str] = field(default_factory=dict)  # currency -> why its symbols take no entries
     entered: list[Entered] = field(default_factory=list)  # accepted entries of the last day, oldest first
 
     def position(self, symbol: str) -> Position:

@@ -133,16 +133,16 @@ class FlowRecorded(Event, frozen=True, tag="flow_recorded"):
 
 
 class BreakSeen(Event, frozen=True, tag="break_seen"):
-    """Book and venue disagree about a symbol: entries there stop until it is settled."""
+    """Book and venue disagree about a currency: no entries in symbols that use it until it is settled."""
 
-    symbol: str
+    currency: str
     ours: Decimal
     venue: Decimal
     reason: str
 
 
 class BreakSettled(Event, frozen=True, tag="break_settled"):
-    symbol: str
+    currency: str
     reason: str
 
 

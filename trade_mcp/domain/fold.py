@@ -45,10 +45,10 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
             book.cash += amount
             book.deposits += amount
             book.peak_equity += amount  # drawdown is net of flows
-        case e.BreakSeen(symbol=symbol, reason=reason):
-            book.breaks[symbol] = reason
-        case e.BreakSettled(symbol=symbol):
-            book.breaks.pop(symbol, None)
+        case e.BreakSeen(currency=currency, reason=reason):
+            book.breaks[currency] = reason
+        case e.BreakSettled(currency=currency):
+            book.breaks.pop(currency, None)
         case e.EquityMarked(equity=equity):
             book.equity = equity
             book.peak_equity = max(book.peak_equity, equity)

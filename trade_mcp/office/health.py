@@ -61,7 +61,7 @@ def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Lease
     if "decide" not in holders:
         problems.append("no loop is running: nothing trades by itself until `trade-mcp loop` runs")
     problems += [f"{symbol} has no live stop" for symbol in book.unprotected()]
-    problems += [f"{symbol}: {why}" for symbol, why in book.breaks.items()]
+    problems += [f"no entries in {currency}: {why}" for currency, why in book.breaks.items()]
     problems += [
         f"{p.program} failed: {p.detail['last_error']}" for p in programs if p.alive and p.detail.get("last_error")
     ]

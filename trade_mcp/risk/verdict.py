@@ -219,10 +219,10 @@ def _watcher_alive(v: Verdict) -> str:
 
 
 def _venue_break(v: Verdict) -> str:
-    symbol, why = v.detail
+    currency, why = v.detail
     if v.passed:
-        return f"book and venue agree about {symbol}"
-    return f"book and venue disagree about {symbol} ({why}): no entries there until it is settled"
+        return "book and venue agree"
+    return f"book and venue disagree about {currency} ({why}): no entries there until it is settled"
 
 
 SENTENCES: dict[str, Callable[[Verdict], str]] = {

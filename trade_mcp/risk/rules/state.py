@@ -34,6 +34,7 @@ def watcher_alive(proposal: Proposal, policy: Policy) -> Verdict:
 
 
 def venue_break(proposal: Proposal, policy: Policy) -> Verdict:
-    """Book and venue agree about the symbol."""
-    why = proposal.book.breaks.get(proposal.symbol)
-    return Verdict("venue_break", why is None, None, None, (proposal.symbol, why or ""))
+    """Book and venue agree about both currencies of the symbol."""
+    breaks = proposal.book.breaks
+    broken = next((currency for currency in proposal.symbol.split("/") if currency in breaks), "")
+    return Verdict("venue_break", not broken, None, None, (broken, breaks.get(broken, "")))

@@ -40,7 +40,7 @@ def get_risk(desk: "App") -> Body:
         "state_reason": marked(book.state_reason) or None,
         "cleared_by": None if active else RESUME,
         "over": [use.key for use in limits if use.headroom is not None and use.headroom < 0] or None,
-        "halted_symbols": {symbol: clean(why) for symbol, why in book.breaks.items()} or None,
+        "broken": {currency: clean(why) for currency, why in book.breaks.items()} or None,
         "limits": [_limit(use) for use in limits],
     }
 

@@ -18,18 +18,16 @@ STEP = timedelta(minutes=5)
 WARM = 230  # bars before the desk begins
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 STOP_2 = ExitPlan(stop=Distance(fraction=D("0.02")))
-Bars = Sequence[tuple[float, float, float, float]]  # open, high, low, close
+Bars = Sequence[tuple[float, float, float, float] | None]  # open, high, low, close; None is a hole
 
 
-def flat(count: int, price: float = 100.0) -> list[tuple[float, float, float, float]]:
+def flat(count: int, price: float = 100.01) -> list[tuple[float, float, float, float]]:
     return [(price, price, price, price)] * count
 
 
 def candle_file(folder: Path, bars: Bars, coin: str = "BTC", volume: float = 100_000.0) -> Path:
-    rows = [
-        f"{int((BEGIN + STEP * n).timestamp() * 1000)},{o},{h},{low},{c},{volume}"
-        for n, (o, h, low, c) in enumerate(bars)
-    ]
+    opens = (int((BEGIN + STEP * number).timestamp() * 1000) for number in range(len(bars)))
+    rows = [",".join(map(str, (at, *bar, volume))) for at, bar in zip(opens, bars, strict=True) if bar is not None]
     path = folder / f"made_{coin}USDT_5m.csv"
     path.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
     return path

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from trade_mcp.domain import events as e
+from trade_mcp.domain.errors import LedgerError
 from trade_mcp.store.projections import insert
 from trade_mcp.store.text import when
 
@@ -53,6 +54,17 @@ def link(hash: str, seq: int, event: e.Event, *, at: datetime, policy: str, code
     """The row of ``event`` after the row with ``hash``."""
     columns = (seq, when(at), e.kind(event), e.order_id_of(event), SCHEMA, policy, code, e.encode(event))
     return Row(*columns, hash=chained(hash, columns))
+
+
+def event_of(seq: int, payload: str) -> e.AnyEvent:
+    """The event at ``seq``. Raises LedgerError for what this version cannot read."""
+    try:
+        return e.decode(payload)
+    except msgspec.DecodeError as error:
+        raise LedgerError(
+            f"event {seq} cannot be read: {error}",
+            hint="trade-mcp verify says whether the file was changed; else a newer trade-mcp wrote it: run that one",
+        ) from None
 
 
 def walk(connection: sqlite3.Connection) -> Iterator[Row]:

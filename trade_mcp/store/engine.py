@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trade_mcp.domain.errors import BadConfig, LedgerBusy, LedgerError
-from trade_mcp.store.schema import APPLICATION_ID, bring_to_head, revision, revisions, unwritable
+from trade_mcp.store.schema import (
+    APPLICATION_ID,
+    bring_to_head,
+    mode_to_read,
+    revision,
+    revisions,
+    unwritable,
+    write_ahead_log,
+)
 
 BUSY_S = 8.0  # real time a writer waits for others
 MEMORY = Path(":memory:")
@@ -177,7 +185,7 @@ def open_read_only(where: str | Path) -> Engine:
             hint=f"trade-mcp db upgrade brings it to {head}",
         )
     try:
-        return Engine(path, read=_connect(path, "ro"), write=None)
+        return Engine(path, read=_for_reading(path), write=None)
     except sqlite3.Error as error:
         raise LedgerError(f"{path} cannot be read: {error}", hint="check its permissions") from None
 
@@ -202,13 +210,19 @@ def _for_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _for_reading(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, mode_to_read(path))
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     try:
         connection = _opened(uri)
     except sqlite3.OperationalError:
         # A copy in a folder that cannot be written: nobody writes it, so SQLite may do without its side files.
-        if mode != "ro" or path.with_name(path.name + "-wal").exists():
+        if mode != "ro" or write_ahead_log(path).exists():
             raise
         connection = _opened(f"{uri}&immutable=1")
     connection.execute("PRAGMA synchronous = FULL")
@@ -243,5 +257,6 @@ def _spoken(path: Path) -> Iterator[None]:
         if _is_busy(error):
             raise _busy(path, BUSY_S) from error
         raise LedgerError(
-            f"the ledger at {path} failed: {error}", hint="nothing was written; check the disk, then trade-mcp verify"
+            f"the ledger at {path} failed: {error!s:.200}",
+            hint="nothing was written; check the disk, then trade-mcp verify",
         ) from error

@@ -19,7 +19,7 @@ from trade_mcp.domain.fold import fold
 from trade_mcp.domain.order import Order
 from trade_mcp.ports import Clock
 from trade_mcp.store import snapshot
-from trade_mcp.store.chain import ADD_EVENT, link
+from trade_mcp.store.chain import ADD_EVENT, event_of, link
 from trade_mcp.store.engine import Engine
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.projections import Before, project
@@ -139,7 +139,7 @@ class Log:
             return tip
         book = copied(tip.book)
         for number, payload, _ in news:
-            fold(book, number, e.decode(payload))
+            fold(book, number, event_of(number, payload))
         return Tip(book, news[-1][2])
 
 

@@ -4,6 +4,7 @@ Only when the schema is behind does a child process run the migrations, under a 
 """
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -34,7 +35,9 @@ def revision(path: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode_to_read(path)}", uri=True, timeout=10)
+        ) as db:
             (application,) = db.execute("PRAGMA application_id").fetchone()
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")]
             found = None
@@ -58,6 +61,20 @@ def revision(path: Path) -> str | None:
             hint="run the newer trade-mcp that wrote it, or point [desk] data_dir at another folder",
         )
     return str(found[0])
+
+
+def mode_to_read(path: Path) -> str:
+    """How to open a ledger that is only read, so that its folder stays as it was: "ro", or "rw" if nobody has it open.
+
+    SQLite makes two side files to read one that nobody has open; only who may write takes them away at the end.
+    """
+    alone = not write_ahead_log(path).exists()
+    return "rw" if alone and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
+
+
+def write_ahead_log(path: Path) -> Path:
+    """The side file that a ledger has while somebody has it open, or after a crash."""
+    return path.with_name(path.name + "-wal")
 
 
 def foreign(path: Path, what: str) -> ForeignDatabase:

@@ -36,4 +36,9 @@ def keep(cursor: sqlite3.Cursor, tip: Tip, *, shape: str) -> None:
 def kept(reader: Reader, *, shape: str) -> Tip:
     """The snapshot that stands, or the empty book if there is none that this program can read."""
     found = reader.row("SELECT hash, payload FROM book WHERE shape = ?", (shape,))
-    return Tip(Book()) if found is None else Tip(msgspec.json.decode(found[1], type=Book), found[0])
+    if found is None:
+        return Tip(Book())
+    try:
+        return Tip(msgspec.json.decode(found[1], type=Book), found[0])
+    except msgspec.DecodeError:  # damaged: the events tell the same, and the next snapshot takes its place
+        return Tip(Book())

@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from trade_mcp.domain import events as e
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import LedgerError
 from trade_mcp.domain.fold import fold
 from trade_mcp.store import snapshot
-from trade_mcp.store.chain import GENESIS, walk
+from trade_mcp.store.chain import GENESIS, event_of, walk
 from trade_mcp.store.engine import Engine, Moment
 from trade_mcp.store.projections import PROJECTIONS, Before, project
 from trade_mcp.store.snapshot import Tip
@@ -50,9 +49,14 @@ class Verification(Struct, frozen=True):
 
 
 def verify(engine: Engine, *, code: str) -> Verification:
-    """Walk the chain and compare the projections, and the snapshot of ``code``, with what the events add up to."""
+    """Walk the chain and compare the projections, and the snapshot of ``code``, with what the events add up to.
+
+    The file itself is checked, too: an order is found by an index, and one that is damaged hides it.
+    """
     shape, seq = snapshot.shape(code), 0
     with engine.moment() as moment, closing(_like(moment)) as rebuilt:
+        if damage := _damage(moment):
+            return Verification(seq, f"the file is damaged: {damage}", ())
         kept = snapshot.kept(moment, shape=shape)
         differences: list[Difference] = []
         try:
@@ -62,6 +66,8 @@ def verify(engine: Engine, *, code: str) -> Verification:
                     differences.append(_snapshot(kept, tip))
         except LedgerError as error:
             return Verification(seq, error.message, ())
+        except sqlite3.OperationalError as error:
+            return Verification(seq, f"the chain breaks after event {seq}: {error!s:.200}", ())
         if kept.book.seq > seq:
             differences.append(Difference("book", str(kept.book.seq), {"hash": kept.hash}, None))
         for table in PROJECTIONS:
@@ -70,12 +76,13 @@ def verify(engine: Engine, *, code: str) -> Verification:
 
 
 def rebuild(engine: Engine, *, code: str) -> int:
-    """Write the projections and the snapshot anew from the events, in one transaction; how many events there are.
+    """Write projections, indexes and snapshot anew from the events, in one transaction; how many events there are.
 
     Raises LedgerError, and changes nothing, when the chain is broken.
     """
     tip = Tip(Book())
     with engine.transaction() as cursor:
+        cursor.execute("REINDEX")
         for table in PROJECTIONS:
             cursor.execute(f"DELETE FROM {table}")
         cursor.execute("DELETE FROM book")
@@ -93,12 +100,21 @@ def _replay(source: sqlite3.Connection, into: sqlite3.Cursor) -> Iterator[Tip]:
             raise _broken(row.seq, f"it follows event {book.seq}")
         if not row.follows(hash):
             raise _broken(row.seq, "its hash does not fit its content and the event before")
-        event = e.decode(row.payload)
+        event = event_of(row.seq, row.payload)
         before = Before(book, event)
         fold(book, row.seq, event)
         project(into, row.seq, event, before=before, book=book)
         hash = row.hash
         yield Tip(book, hash)
+
+
+def _damage(moment: Moment) -> str:
+    """The first thing SQLite finds wrong with the file; "" if nothing is."""
+    try:
+        ((found, *_),) = moment.rows("PRAGMA integrity_check(1)")
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else str(found).splitlines()[-1]
 
 
 def _broken(seq: int, why: str) -> LedgerError:

@@ -33,7 +33,10 @@ def verify(config: Config = None, as_json: Json = False) -> None:
         found = checking.verify(ledger.engine, code=__version__)
     lines = [f"{found.events} events; {found.broken or 'the chain is whole'}"]
     lines += [f"  {difference}" for difference in found.differences]
-    lines.append("sound" if found.sound else "NOT sound: trade-mcp rebuild makes the tables anew from the events")
+    if found.broken:
+        lines.append("NOT sound: the events themselves are damaged; go back to a copy of the ledger")
+    else:
+        lines.append("sound" if found.sound else "NOT sound: trade-mcp rebuild makes the tables anew from the events")
     answer = {
         "sound": found.sound,
         "events": found.events,

@@ -24,7 +24,6 @@ from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 from trade_mcp.store.memory import DecisionRecord, SignalRecord, TickRecord, record_tick
 
-
 LATEST = 0.5  # of a bar after its close: an entry later than that is another trade than the one decided
 
 

@@ -99,8 +99,9 @@ class Exits:
         live, wanted = book.exits(symbol), self._wanted(book, symbol)
         if any(order.status is Status.CANCELLING for order in live):
             return False
-        if any(order.role is Role.STOP and order.filled > 0 for order in live):
-            return True  # the stop is being executed: leave it alone
+        free = free_size(book, symbol, self._market.instrument(symbol))
+        if any(order.role is Role.STOP and order.filled > 0 and order.open_size == free for order in live):
+            return True  # the stop is being executed, and covers all that is held (chaos seed 303): leave it alone
         return bool(live) and _matches(live, wanted)
 
     def _nothing_to_do(self, book: Book, symbol: str) -> bool:
@@ -231,8 +232,8 @@ def legs_of(position: Position, instrument: Instrument, size: Decimal, *, restin
             ):
                 trigger = placed
         stop = Leg(Role.STOP, OrderType.TRAILING_STOP, size, trigger_price=trigger, trailing=held.trail)
-    if held.target is None:
-        return (stop,)
+    if held.target is None or size * held.target > instrument.max_notional:
+        return (stop,)  # a target that no venue takes is no reason to refuse the stop with it
     return (stop, Leg(Role.TARGET, OrderType.LIMIT, size, limit_price=instrument.price_down(held.target)))
 
 

@@ -1,6 +1,7 @@
 """Gate: the one road. Every order, whoever asks, is judged here under one policy and written before it is sent."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import structs
@@ -19,6 +20,7 @@ from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, R
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused
+from trade_mcp.risk.standing import sound
 from trade_mcp.risk.verdict import Verdict
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
@@ -71,7 +73,8 @@ class Gate:
         book = self._log.refresh()
         view = self._judge.view(book, request.symbol)
         order = self._resolve(request, source, quote=view.quote)
-        replacing = [leg.order_id for leg in book.exits(request.symbol)] if request.side is Side.SELL else []
+        at_market = request.side is Side.SELL and request.type is OrderType.MARKET
+        replacing = [leg.order_id for leg in book.exits(request.symbol)] if at_market else []
         proposal, verdicts = self._judge.order(book, order, view, replacing=replacing)
         fill = order.limit_price or order.trigger_price or (view.quote.ask if view.quote else None)
         at = levels(order.exits, fill) if order.exits is not None and fill is not None else Levels()
@@ -124,7 +127,7 @@ class Gate:
     ) -> Receipt:
         """Sell ``fraction`` (0..1] of the position at the market, replacing its exits as one fenced step.
 
-        Raises BadInput for a fraction out of range or a flat symbol.
+        Raises BadInput for a fraction out of range, too small to be sold, or a flat symbol, and IdConflict.
         """
         if not fraction.is_finite() or not 0 < fraction <= 1:
             raise BadInput(f"a fraction of {fraction} makes no sense", hint="give more than 0 and at most 1, e.g. 0.5")
@@ -132,6 +135,8 @@ class Gate:
         book = self._log.refresh()
         known = self._log.order(order_id)
         if known is not None:
+            if (known.symbol, known.role) != (symbol, Role.CLOSE):
+                raise _conflict(known)
             return Receipt("already", f"already asked for at {known.real_at:%H:%M:%S} UTC; nothing was sent", known)
         free = free_size(book, symbol, instrument)
         if free <= 0:
@@ -139,9 +144,14 @@ class Gate:
                 f"there is nothing to close in {symbol}", hint="get_portfolio shows what is held and what is being sold"
             )
         size = instrument.round_size(free * fraction)
-        rest = self._price(symbol, book.position(symbol))
-        if size == 0 or not instrument.sellable(free - size, rest):
-            size = free  # what would be left could not be sold: all of it goes
+        rest, stop = self._price(symbol, book.position(symbol)), book.position(symbol).levels.stop_price
+        if not instrument.sellable(free - size, rest if stop is None else min(rest, stop)):
+            size = free  # what would be left could not be sold, at its stop at the latest: all of it goes
+        if size == 0:
+            raise BadInput(
+                f"{fraction} of {free:f} {instrument.base} is less than a lot of {instrument.lot:f}",
+                hint="give a larger fraction; 1 closes all of it",
+            )
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=reason)
         return self._sell(request, source, lease=lease)
 
@@ -158,10 +168,17 @@ class Gate:
             if position is None or position.dust:
                 raise BadInput(f"there is no position in {symbol}", hint="place_order takes stop_loss and take_profit")
             price = view.quote.bid if view.quote is not None else None
-            new = _changed(position, plan, price)
+            new = _changed(position, plan, price, now=view.now)
             if new == position.levels:
                 return Receipt(
                     "nothing", f"the exits of {symbol} are so already", legs=tuple(ledger.book.exits(symbol))
+                )
+            stop, before = new.stop_price, position.levels.stop_price
+            lower = stop is not None and (before is None or stop < before)
+            if stop is not None and lower and not view.instrument.sellable(position.size, stop):
+                raise BadInput(
+                    f"{position.size:f} {view.instrument.base} could not be sold at a stop of {stop:f}",
+                    hint=f"the venue takes no less than {view.instrument.min_notional:f} {view.instrument.quote}",
                 )
             verdicts: tuple[Verdict, ...] = ()
             if loosens(position.levels, new):
@@ -227,13 +244,13 @@ class Gate:
         if armed not in (Armed.THROUGH, Armed.REFUSED):
             self._failed.pop(symbol, None)
             return armed
-        self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0**failures, LONGEST_PAUSE_S))
+        self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_S))
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
             instrument = self._market.instrument(symbol)
             size = free_size(ledger.book, symbol, instrument)
-            if position is None or size <= 0:
-                return armed
+            if position is None or not instrument.sellable(size, self._price(symbol, position)):
+                return armed  # what the venue would not take is not asked for again and again
             order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
             why = "the price is through an exit level" if armed is Armed.THROUGH else "its stop was refused"
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
@@ -268,19 +285,22 @@ class Gate:
                     )
             legs = ledger.book.exits(symbol)
         self._sender.cancel(legs)
-        if self._fit(order, lease):
+        if self._fit(order, legs, lease):
             self._sender.send((self._log.order(order.order_id) or order,), lease=lease)
         self.protect(symbol, lease=lease)
         return self._placed(order, verdicts)
 
-    def _fit(self, close: Order, lease: Lease | None) -> bool:
-        """Whether ``close`` may be sent now: its exits are gone, and its size is what is still held."""
+    def _fit(self, close: Order, replaced: list[Order], lease: Lease | None) -> bool:
+        """Whether ``close`` may be sent now: the exits it replaces are gone, and its size is what is still held.
+
+        Exits that somebody armed since are no hindrance: they are sized beside the close.
+        """
         instrument = self._market.instrument(close.symbol)
         with self._log.writing(lease) as ledger:
             now = ledger.order(close.order_id)
             if now is None or now.status is not Status.PENDING:
                 return False
-            if ledger.book.exits(close.symbol):
+            if any(leg.order_id in ledger.book.orders for leg in replaced):
                 ended = structs.replace(
                     now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time"
                 )
@@ -330,12 +350,16 @@ class Gate:
 
 def _receipt_of(known: Order, request: OrderRequest) -> Receipt:
     if known.request != fingerprint(request):
-        raise IdConflict(
-            f"order {known.order_id} is known with other content ({known.side} {known.size:f} {known.symbol})",
-            hint="use a new order_id for a new order",
-        )
+        raise _conflict(known)
     text = f"already placed at {known.real_at:%Y-%m-%d %H:%M:%S} UTC and {known.status}; nothing was sent"
     return Receipt("already", text, known)
+
+
+def _conflict(known: Order) -> IdConflict:
+    return IdConflict(
+        f"order {known.order_id} is known with other content ({known.side} {known.size:f} {known.symbol})",
+        hint="use a new order_id for a new order",
+    )
 
 
 def _refuse(ledger: Ledger, request: OrderRequest, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
@@ -356,12 +380,12 @@ def _story(order: Order) -> str:
     return f"{said} ({order.note})" if order.note else said
 
 
-def _changed(position: Position, plan: ExitPlan, price: Decimal | None) -> Levels:
-    """The levels after ``plan``. Raises BadInput for a level on the wrong side of ``price``."""
+def _changed(position: Position, plan: ExitPlan, price: Decimal | None, *, now: datetime) -> Levels:
+    """The levels after ``plan``. Raises BadInput for no number, or a level on the wrong side of ``price``."""
     for part in (plan.stop, plan.target, plan.trail):
         if isinstance(part, Distance):
             check_distance(part)
-        elif part is not None and (not part.is_finite() or part <= 0):
+        elif part is not None and not sound(part):
             raise BadInput(f"an exit at {part} makes no sense", hint="give a price above zero, or a distance like 2%")
     asked = levels(plan, position.entry)
     old = position.levels
@@ -373,6 +397,7 @@ def _changed(position: Position, plan: ExitPlan, price: Decimal | None) -> Level
         target=asked.target if plan.target is not None else old.target,
         trail=plan.trail or old.trail,
         peak=peak,
+        since=now if plan.trail is not None and old.trail is None else old.since,
     )
     if price is not None:
         stop = new.stop_price

@@ -1,6 +1,7 @@
 """Resolve: from a request to the order it means, with instrument and quote of now. Pure; says what makes no sense."""
 
 import hashlib
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,7 +15,8 @@ from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source
 
 SLACK = Decimal("1.01")  # a market order may slip this far: what is reserved covers it
-SANE_DIGITS, SANE_POWER = 24, 15
+SANE_DIGITS, SANE_POWERS = 24, range(-18, 16)
+DERIVED = re.compile(r"-(stop|target|exit)-\d+$")  # ids that exits get from their entry's
 
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT})
@@ -36,6 +38,7 @@ def resolve(
     Numbers that are not sane are passed on as they are: the rules refuse them before any comparison. Raises BadInput
     for a combination that makes no sense.
     """
+    check_id(request.order_id, source)
     check_shape(request)
     entry = request.side is Side.BUY
     exits = request.exits
@@ -117,7 +120,17 @@ def numbers(request: OrderRequest) -> list[Decimal]:
 
 def is_sane(number: Decimal) -> bool:
     """Finite and with as many digits as money has: arithmetic with it cannot go wrong."""
-    return number.is_finite() and abs(number.adjusted()) <= SANE_POWER and len(number.as_tuple().digits) <= SANE_DIGITS
+    if not number.is_finite() or number.adjusted() not in SANE_POWERS:
+        return False
+    return len(number.normalize().as_tuple().digits) <= SANE_DIGITS  # zeros at the end say nothing
+
+
+def check_id(order_id: str, source: Source) -> None:
+    """Ids that the desk derives for its own orders are nobody else's to give. Raises BadInput."""
+    if (DERIVED.search(order_id) and source is not Source.EXIT) or (
+        order_id.startswith("loop-") and source not in (Source.LOOP, Source.EXIT)
+    ):
+        raise BadInput(f"the id {order_id!r} is one that the desk makes itself", hint="give another, or none")
 
 
 def check_shape(request: OrderRequest) -> None:

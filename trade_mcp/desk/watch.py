@@ -9,6 +9,7 @@ from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.market import Market, held
 from trade_mcp.desk.reconcile import Reconcile
 from trade_mcp.desk.steps import Step, run_steps
+from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.events import EquityMarked, PeakRaised
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.domain.order import EXIT_ROLES
@@ -65,6 +66,7 @@ class Watch:
             return
         self._reconcile.audit()
         self._reconcile.balances(lease)
+        self._reconcile.fills()  # what filled since the round began is no break
         self._reconcile.balances(lease)
         self._audited = now
 
@@ -74,22 +76,32 @@ class Watch:
         for symbol, position in list(self._log.refresh().positions.items()):
             if position.levels.trail is None or position.opened_at is None:
                 continue
-            after = max(self._peaks_until.get(symbol, position.opened_at), position.opened_at)
+            start = position.levels.since or position.opened_at
+            after = max(self._peaks_until.get(symbol, start), start)
             bars = self._feed.bars(symbol, after=after, until=now)
             self._peaks_until[symbol] = now
             # The bar of the entry counts by its close only: its high may lie before the fill.
-            best = max((b.high if b.open_at >= position.opened_at else b.close for b in bars), default=None)
+            best = max((b.high if b.open_at >= start else b.close for b in bars), default=None)
             if best is None or (position.levels.peak is not None and best <= position.levels.peak):
                 continue
             with self._log.writing(lease) as ledger:
-                if symbol in ledger.book.positions:
+                now_held = ledger.book.position(symbol)
+                if (now_held.opened_at, now_held.levels.since) == (position.opened_at, position.levels.since):
                     ledger.append(PeakRaised(symbol, best))
 
     def _protect_all(self, lease: Lease | None) -> None:
         book = self._log.refresh()
         orphans = {order.symbol for order in book.live() if order.role in EXIT_ROLES}
+        failed: list[Exception] = []
         for symbol in sorted(set(book.positions) | orphans):
-            self._gate.protect(symbol, lease=lease)
+            try:
+                self._gate.protect(symbol, lease=lease)
+            except LeaseLost:
+                raise
+            except Exception as failure:  # one symbol that fails never leaves the next without its stop
+                failed.append(failure)
+        if failed:
+            raise failed[0]
 
     def _mark_equity(self, lease: Lease | None) -> None:
         """Once for each bar of the desk's timeframe, if the marks are known and the equity moved."""

@@ -1,5 +1,6 @@
 """Exits: how a position ends. A plan is what was asked; levels are what it means at the actual fill."""
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from msgspec import Struct, structs
@@ -61,6 +62,7 @@ class Levels(Struct, frozen=True, gc=False, omit_defaults=True):
     target: Decimal | None = None
     trail: Distance | None = None
     peak: Decimal | None = None
+    since: datetime | None = None  # the trail was set then: only later prices raise the peak; None: at the entry
 
     @property
     def stop_price(self) -> Decimal | None:
@@ -97,13 +99,19 @@ def levels(plan: ExitPlan, fill: Decimal) -> Levels:
     )
 
 
-def joined(old: Levels, new: Levels) -> Levels:
-    """Levels after adding to a position: the tighter stop, the newer target, the peak never falls."""
+def joined(old: Levels, new: Levels, *, at: datetime) -> Levels:
+    """Levels after adding to a position at ``at``: tighter stop and trail, newer target, the peak never falls."""
     stops = [level for level in (old.stop, new.stop) if level is not None]
     peaks = [level for level in (old.peak, new.peak) if level is not None]
+    peak = max(peaks) if peaks else None
+    trails = [trail for trail in (old.trail, new.trail) if trail is not None]
+    tighter = trails[0] if len(trails) == 1 else None
+    if len(trails) == 2 and peak is not None:  # an addition is judged by itself: it may not loosen what was there
+        tighter = min(trails, key=lambda trail: trail.of(peak))
     return Levels(
         stop=max(stops) if stops else None,
         target=new.target if new.target is not None else old.target,
-        trail=new.trail if new.trail is not None else old.trail,
-        peak=max(peaks) if peaks else None,
+        trail=tighter,
+        peak=peak,
+        since=old.since if old.trail is not None else at,
     )

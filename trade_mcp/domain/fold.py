@@ -8,10 +8,11 @@ from trade_mcp.domain import events as e
 from trade_mcp.domain.book import Book, Entered
 from trade_mcp.domain.exits import joined, levels
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Fill, Order, Role, Side
+from trade_mcp.domain.order import Fill, Order, Role, Side, Source
 from trade_mcp.domain.position import COST_STEP, Position, apply_fill
 
 REMEMBERED = timedelta(days=1)
+PEOPLE = frozenset({Source.MODEL, Source.OPERATOR})
 
 
 def fold(book: Book, seq: int, event: e.Event) -> None:
@@ -95,7 +96,7 @@ def _fill(book: Book, order: Order, fill: Fill) -> None:
     else:
         after = apply_fill(before, -fill.size, fill.price)
         book.cash += fill.size * fill.price
-        book.realised += after.realised - before.realised
+    book.realised += after.realised - before.realised
     if fill.fee_currency == book.quote:
         book.cash -= fill.fee
     elif fill.fee_currency != base:
@@ -105,18 +106,23 @@ def _fill(book: Book, order: Order, fill: Fill) -> None:
     book.fees += fill.fee_quote
     after = structs.replace(after, fees=before.fees + fill.fee_quote, dust=after.dust and fill.side is Side.SELL)
     if order.role is Role.ENTRY and order.exits is not None:
-        after = _with_levels(after, order)
+        after = _with_levels(after, order, fill)
+    if fill.side is Side.BUY and after.owner is Source.LOOP and order.source in PEOPLE:
+        after = structs.replace(after, owner=order.source)  # both were in flight: what the chat adds to is the chat's
     if after.size == 0:
         book.positions.pop(fill.symbol, None)
     else:
         book.positions[fill.symbol] = after
 
 
-def _with_levels(position: Position, order: Order) -> Position:
+def _with_levels(position: Position, order: Order, fill: Fill) -> Position:
     assert order.exits is not None
     fresh = levels(order.exits, (order.cost / order.filled).quantize(COST_STEP))
-    if position.entry_id == order.order_id and not position.by_hand:
-        # Later fills of the same entry price its exits anew; a peak stays.
-        peak = max(filter(None, (position.levels.peak, fresh.peak)), default=None)
-        return structs.replace(position, levels=structs.replace(fresh, peak=peak))
-    return structs.replace(position, levels=joined(position.levels, fresh))
+    if position.entry_id != order.order_id:
+        # From here on the levels are of both entries: the first one's later fills must not take the tighter stop back.
+        return structs.replace(position, levels=joined(position.levels, fresh, at=fill.at), by_hand=True)
+    if position.by_hand:
+        return position
+    # Later fills of the same entry price its exits anew; a peak stays.
+    peak = max(filter(None, (position.levels.peak, fresh.peak)), default=None)
+    return structs.replace(position, levels=structs.replace(fresh, peak=peak))

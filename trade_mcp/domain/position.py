@@ -24,7 +24,7 @@ class Position(Struct, frozen=True, gc=False, omit_defaults=True):
     entry_id: str = ""
     opened_at: datetime | None = None
     levels: Levels = Levels()
-    by_hand: bool = False  # somebody set its levels: fills no longer re-price them
+    by_hand: bool = False  # somebody set its levels, or added to it: fills of its entry no longer re-price them
     dust: bool = False  # too small to be sold: it holds no slot and needs no stop
 
     @property
@@ -36,12 +36,21 @@ class Position(Struct, frozen=True, gc=False, omit_defaults=True):
 def apply_fill(position: Position, size: Decimal, price: Decimal) -> Position:
     """Position after a fill of signed ``size`` (base units) at ``price`` (quote per unit).
 
-    Average-cost accounting: selling realises profit, before fees.
+    Average-cost accounting: selling realises profit, before fees. So does buying back what was sold too much.
 
     >>> after = apply_fill(Position(size=Decimal(2), cost=Decimal(200)), Decimal(-1), Decimal(110))
     >>> after.size, after.entry, after.realised
     (Decimal('1'), Decimal('100.000000000000'), Decimal('10.000000000000'))
     """
+    if size >= 0 and position.size < 0:
+        back = min(size, -position.size)
+        owed = position.cost if back == -position.size else (position.cost * back / -position.size).quantize(COST_STEP)
+        return structs.replace(
+            position,
+            size=position.size + size,
+            cost=position.cost - owed + (size - back) * price,
+            realised=position.realised - owed - back * price,
+        )
     if size >= 0:
         return structs.replace(position, size=position.size + size, cost=position.cost + size * price)
     held = min(-size, max(position.size, ZERO))

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trade_mcp.domain.order import Order
+from trade_mcp.domain.order import Order, OrderType
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
 from trade_mcp.risk.standing import stop_at
@@ -43,7 +43,9 @@ def _entered_at(order: Order, proposal: Proposal) -> Decimal | None:
     """The lowest price an entry is expected to fill at: its limit, its trigger, else the bid it could be sold at."""
     bid = proposal.quote.bid if proposal.quote is not None else None
     if order.trigger_price is not None:
-        return min(filter(None, (order.trigger_price, order.limit_price)))
+        # A take-profit buy above the market triggers at once and fills at the market.
+        now = bid if order.type is OrderType.TAKE_PROFIT else None
+        return min(filter(None, (order.trigger_price, order.limit_price, now)))
     if order.limit_price is not None:
         return order.limit_price if bid is None or order.limit_price < bid else bid
     return bid

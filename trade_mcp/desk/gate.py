@@ -245,11 +245,11 @@ class Gate:
             self._failed.pop(symbol, None)
             return armed
         self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_S))
+        instrument, price = self._market.instrument(symbol), self._price(symbol, self._log.book.position(symbol))
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
-            instrument = self._market.instrument(symbol)
             size = free_size(ledger.book, symbol, instrument)
-            if position is None or not instrument.sellable(size, self._price(symbol, position)):
+            if position is None or not instrument.sellable(size, price):
                 return armed  # what the venue would not take is not asked for again and again
             order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
             why = "the price is through an exit level" if armed is Armed.THROUGH else "its stop was refused"
@@ -383,10 +383,11 @@ def _story(order: Order) -> str:
 def _changed(position: Position, plan: ExitPlan, price: Decimal | None, *, now: datetime) -> Levels:
     """The levels after ``plan``. Raises BadInput for no number, or a level on the wrong side of ``price``."""
     for part in (plan.stop, plan.target, plan.trail):
-        if isinstance(part, Distance):
+        number = (part.amount or part.fraction) if isinstance(part, Distance) else part
+        if isinstance(part, Distance) and number is not None and sound(number):
             check_distance(part)
-        elif part is not None and not sound(part):
-            raise BadInput(f"an exit at {part} makes no sense", hint="give a price above zero, or a distance like 2%")
+        elif part is not None and (number is None or not sound(number)):
+            raise BadInput(f"an exit at {number} makes no sense", hint="give a price above zero, or a distance like 2%")
     asked = levels(plan, position.entry)
     old = position.levels
     peak = old.peak

@@ -255,3 +255,15 @@ def test_a_stop_armed_for_the_rest_by_another_process_does_not_stop_a_close(
     assert receipt.order is not None and receipt.order.status is Status.FILLED
     on(app)
     assert [size for _, size, _ in resting(app)] == [D("0.5")]
+
+
+def test_coins_that_paid_fees_do_not_keep_a_position_from_its_stop(stage: Stage) -> None:
+    app = stage(eth=flat(400, 10.01), paper={"fee_currency": "ETH", "fee_coin_price": "10"})
+    app.gate.submit(buy("e", size="10", symbol=ETH), Source.MODEL)
+    app.venue.cancel(app.log.book.exits(ETH)[0])  # its coins are free for a moment
+    app.gate.submit(buy("b", size="5"), Source.MODEL)
+    on(app)
+    assert app.log.refresh().external[ETH.partition("/")[0]] < 0
+    (stop,) = app.log.book.exits(ETH)
+    assert stop.status is Status.WORKING and D("9.9") < stop.size < 10
+    assert app.gate.close(ETH, D(1), Source.MODEL, reason="", order_id="c").outcome == "closed"

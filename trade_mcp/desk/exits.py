@@ -204,11 +204,13 @@ class Exits:
 def free_size(book: Book, symbol: str, instrument: Instrument, *, besides: str = "") -> Decimal:
     """What may still be sold: the position less what sells in flight may take, in whole lots.
 
-    Exits do not count (they are replaced), nor does the order with the id ``besides``.
+    Exits do not count (they are replaced), nor does the order with the id ``besides``. Coins that went as fees of
+    other symbols, beyond what was there before us, are not there to be sold.
     """
     sells = (o for o in book.live(symbol) if o.side is Side.SELL and o.role not in EXIT_ROLES)
     taken = (o.open_size for o in sells if o.order_id != besides)
-    return instrument.round_size(max(book.position(symbol).size - sum(taken, ZERO), ZERO))
+    there = book.position(symbol).size + min(book.external.get(instrument.base, ZERO), ZERO)
+    return instrument.round_size(max(there - sum(taken, ZERO), ZERO))
 
 
 def legs_of(position: Position, instrument: Instrument, size: Decimal, *, resting: list[Order]) -> tuple[Leg, ...]:

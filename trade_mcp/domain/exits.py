@@ -113,5 +113,5 @@ def joined(old: Levels, new: Levels, *, at: datetime) -> Levels:
         target=new.target if new.target is not None else old.target,
         trail=tighter,
         peak=peak,
-        since=old.since if old.trail is not None else at,
+        since=at if old.trail is None and new.trail is not None else old.since,
     )

@@ -11,7 +11,7 @@ from msgspec import structs
 from trade_mcp.app import App
 from trade_mcp.desk.reconcile import differences
 from trade_mcp.domain.errors import BadInput, IdConflict, LeaseLost
-from trade_mcp.domain.events import Alarm, TradingState
+from trade_mcp.domain.events import Alarm, OrderCancelling, TradingState
 from trade_mcp.domain.exits import Distance, ExitPlan
 from trade_mcp.domain.order import OrderType, Role, Side, Source, Status
 from trade_mcp.ports import Balance
@@ -376,3 +376,19 @@ def test_what_was_there_before_us_is_never_sold(stage: Stage) -> None:
     app.gate.flatten(Source.OPERATOR, reason="x", make_id=app.new_id)
     assert app.venue.balances()["BTC"].total == 3
     sound(app)
+
+
+def test_exits_that_are_refused_for_good_are_told_once_not_in_a_flood(stage: Stage) -> None:
+    stage().gate.submit(buy(), Source.MODEL)
+    app = stage(limits={"protected": ["BTC"]})
+    app.adopt_policy(by="operator")
+    with app.log.writing() as ledger:  # its stop is gone, and no other may be placed
+        stop = ledger.book.exits(BTC)[0]
+        ledger.append(OrderCancelling(structs.replace(stop, status=Status.CANCELLING)))
+    watched(app)
+    seq = app.log.refresh().seq
+    assert "BTC/USDT" in str(history.events(app.engine, (Alarm,))) and app.log.book.unprotected() == [BTC]
+    for _ in range(5):
+        app.gate._failed[BTC] = (app.gate._failed[BTC][0], 0.0)  # the pause is over
+        watched(app)
+    assert app.log.refresh().seq == seq

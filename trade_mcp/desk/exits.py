@@ -66,6 +66,7 @@ class Exits:
     def __init__(self, ledger: Log, market: Market, sender: Sender, *, judge: Judge, clock: Clock):
         self._log, self._market, self._sender = ledger, market, sender
         self._judge, self._clock = judge, clock
+        self._told: dict[str, tuple[str, ...]] = {}  # symbol -> the rules that refused its exits, as last written down
 
     def arm(self, symbol: str, *, lease: Lease | None = None) -> Armed:
         """Make the exits of ``symbol`` rest as they should; sweeps what is left of a closed position."""
@@ -136,9 +137,13 @@ class Exits:
             ]
             for leg, said in verdicts:
                 if failed := tuple((v.rule, v.reason) for v in said if not v.passed):
-                    ledger.append(_refusal(leg, failed))
-                    ledger.append(Alarm(f"the exit of {symbol} was refused: {failed[0][1]}", symbol=symbol))
+                    rules = tuple(rule for rule, _ in failed)
+                    if self._told.get(symbol) != rules:  # a refusal that stays is told once, not at every try
+                        self._told[symbol] = rules
+                        ledger.append(_refusal(leg, failed))
+                        ledger.append(Alarm(f"the exit of {symbol} was refused: {failed[0][1]}", symbol=symbol))
                     return [], (), True
+            self._told.pop(symbol, None)
             for leg, said in verdicts:
                 ledger.append(OrderPending(leg, tuple(v.rule for v in said)))
             return [], legs, False

@@ -275,6 +275,10 @@ class Gate:
             legs = ledger.book.exits(symbol)
             _, verdicts = self._judge.order(ledger.book, order, view, replacing=[leg.order_id for leg in legs])
             if refused(verdicts):
+                if parent is not None and self._failed.get(symbol, (0, 0.0))[0] > 1:
+                    return Receipt(
+                        "refused", _why(verdicts), order, verdicts
+                    )  # tried again: it is written down already
                 return _refuse(ledger, request, order, verdicts)
             self._take_over(ledger, symbol, source)
             ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))

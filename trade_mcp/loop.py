@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trade_mcp.desk.watch import floor_to
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.market import timeframe_delta
+from trade_mcp.logs import get_logger
 from trade_mcp.role import Role, halt, until_told
 from trade_mcp.watcher import STANDBY_S, hosted
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 def run(app: "App", *, for_s: float | None = None) -> None:
     """The program: decide until a signal, or for ``for_s`` real seconds."""
     with until_told(for_s, on_halt=lambda: halt(app)) as stop, hosted(app):
+        if not app.settings.loop.enabled:  # not an end: a supervisor would start it again and again
+            get_logger("loop").warning("the loop is switched off (loop.enabled = false): it decides nothing")
+            stop.wait()
+            return
         deciding = Deciding(app)
         try:
             while not stop.wait(deciding.round()):

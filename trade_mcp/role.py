@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TTL_S = 5.0  # real seconds: how long a silent holder keeps its role, so the longest a take-over waits
 BEAT_EVERY_S = 1.0
+RECENT_S = 60.0  # for so long a failure that is over still counts as a problem
 QUIET_S = 30.0  # the same failure is logged in full once in this time, and counted in between
 
 
@@ -31,7 +32,7 @@ class Role:
         self._app, self._name, self._beat = app, name, beat
         self._lease: Lease | None = None
         self._renew_at = self._beat_at = 0.0
-        self._failures, self._error, self._logged_at = 0, "", 0.0
+        self._failures, self._error, self._failed_at, self._logged_at = 0, "", 0.0, 0.0
         self.log = logs.get_logger(beat)
 
     def hold(self) -> "Lease | None":
@@ -57,7 +58,9 @@ class Role:
         now = self._app.clock.boot()
         if now >= self._beat_at:
             self._beat_at = now + BEAT_EVERY_S
-            failed = {"failures": self._failures, "last_error": self._error} if self._failures else {}
+            failed: dict[str, object] = {"failures": self._failures} if self._failures else {}
+            if self._failures and now - self._failed_at < RECENT_S:
+                failed["last_error"] = self._error
             self._app.heartbeats.beat(self._beat, {**detail, **failed})
 
     def failed(self, what: str, error: BaseException) -> None:
@@ -65,10 +68,11 @@ class Role:
         self._failures += 1
         now, text = self._app.clock.boot(), f"{type(error).__name__}: {error}"
         if text != self._error or now - self._logged_at >= QUIET_S:
-            self._logged_at, self._error = now, text
+            self._logged_at = now
             logs.incident(what, error, role=self._name, failures=self._failures)
+        self._failed_at, self._error = now, text
         with suppress(TradeError):  # a ledger that is busy or gone: that it failed is in the log already
-            self._app.heartbeats.beat(f"{self._beat} failing", {"error": text, "failures": self._failures})
+            self._app.heartbeats.beat(f"{self._beat} failing", {"last_error": text, "failures": self._failures})
 
     def release(self) -> None:
         """Give the role up, so that another takes over at once."""
@@ -79,7 +83,10 @@ class Role:
 
 @contextmanager
 def until_told(for_s: float | None, *, on_halt: Callable[[], object] | None = None) -> Iterator[threading.Event]:
-    """An event that SIGTERM, Ctrl-C or the end of ``for_s`` real seconds sets. SIGUSR1 calls ``on_halt`` meanwhile."""
+    """An event that SIGTERM, Ctrl-C, a closed terminal or the end of ``for_s`` real seconds sets.
+
+    SIGUSR1 calls ``on_halt`` meanwhile. Under nohup a closed terminal ends nothing.
+    """
     stop = threading.Event()
     timer = threading.Timer(for_s or 0.0, stop.set)
     timer.daemon = True
@@ -90,7 +97,9 @@ def until_told(for_s: float | None, *, on_halt: Callable[[], object] | None = No
         elif on_halt is not None:
             threading.Thread(target=on_halt, name="halt").start()
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     if for_s is not None:
         timer.start()

@@ -115,12 +115,11 @@ def trades(
         }
         for each in booked
     ]
-    lines = ["  ".join(row.values()) for row in rows] or ["no transactions yet: trade-mcp up"]
-    say({"trades": rows}, "\n".join(lines), as_json=as_json)
+    say({"trades": rows}, _aligned(rows) or "no transactions yet: trade-mcp up", as_json=as_json)
 
 
 @db.command()
-def upgrade(config: Config = None) -> None:
+def upgrade(config: Config = None, as_json: Json = False) -> None:
     """Bring the ledger's schema to head.
 
     \b
@@ -131,7 +130,7 @@ def upgrade(config: Config = None) -> None:
 
     engine = open_engine(_ledger(config))
     engine.close()
-    print(f"{engine.path} is at head")
+    say({"ledger": str(engine.path)}, f"{engine.path} is at head", as_json=as_json)
 
 
 @db.command()
@@ -148,6 +147,15 @@ def current(config: Config = None, as_json: Json = False) -> None:
         row = ledger.engine.row("SELECT version_num FROM alembic_version")
     revision = str(row[0]) if row else "none"
     say({"revision": revision}, revision, as_json=as_json)
+
+
+def _aligned(rows: list[dict[str, str]]) -> str:
+    """Rows under their names."""
+    table = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
+    )
 
 
 def _ledger(config: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
     from trade_mcp.settings import load_settings
 
     settings = load_settings(config, overrides=overrides or {})
+    writable(settings.desk.data_dir)
     logs.configure(program)
     from trade_mcp.app import build
 
@@ -41,6 +43,19 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
         yield app
     finally:
         app.close()
+
+
+def writable(folder: Path) -> None:
+    """Raises BadInput before anything starts, rather than half-way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"{folder} cannot be written: {error.strerror}",
+            hint="set desk.data_dir (TRADE_MCP_DESK__DATA_DIR) to another folder",
+        ) from None
 
 
 def seconds(text: str | None) -> float | None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from trade_mcp.domain.errors import TradeError
 
 PROGRAMS = (("watcher", "watch", 10), ("loop", "loop", 20), ("server", "serve --http", 30))
-STOP_WITHIN_S = 20.0
+KILL_AFTER_S = 15  # a program that does not end on SIGTERM
+STOP_WITHIN_S = len(PROGRAMS) * KILL_AFTER_S + 5.0  # supervisord stops one after the other
+SUPERVISOR = "supervisord"
 _PROGRAM = """
 [program:{name}]
 command={python} -m trade_mcp {command}{config}
@@ -20,7 +22,7 @@ autorestart=true
 startsecs=1
 startretries=1000000
 stopsignal=TERM
-stopwaitsecs=15
+stopwaitsecs={kill_after}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
@@ -34,7 +36,7 @@ def supervisor_text(logs: Path, config: Path | None) -> str:
     """The supervisord configuration of the whole desk: the programs of supervisord.conf, their output in ``logs``."""
     quoted = f" --config {_quoted(config.absolute())}" if config is not None else ""
     head = (
-        f"[supervisord]\nnodaemon=true\nsilent=true\nlogfile={_percent(logs)}/supervisord.log\n"
+        f"[supervisord]\nnodaemon=true\nsilent=true\nlogfile={_percent(logs)}/{SUPERVISOR}.log\n"
         f"logfile_maxbytes=5MB\nlogfile_backups=1\npidfile={_percent(logs)}/supervisord.pid\n"
     )
     return head + "".join(
@@ -42,6 +44,7 @@ def supervisor_text(logs: Path, config: Path | None) -> str:
             name=name,
             command=command,
             priority=priority,
+            kill_after=KILL_AFTER_S,
             python=_quoted(sys.executable),
             config=quoted,
             logs=_percent(logs),
@@ -64,7 +67,7 @@ class Programs:
     def __init__(self, logs: Path, *, config: Path | None, env: Mapping[str, str]):
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
-        self._ends = {name: _size(logs / f"{name}.log") for name, _, _ in PROGRAMS}
+        self._ends = {name: _size(logs / f"{name}.log") for name in (*(name for name, _, _ in PROGRAMS), SUPERVISOR)}
         conf = logs / "supervisord.conf"
         conf.write_text(supervisor_text(logs, config), "utf-8")
         self._child = subprocess.Popen(
@@ -82,18 +85,24 @@ class Programs:
             raise TradeError(f"supervisord ended with code {code}", hint=f"its log is {self._logs / 'supervisord.log'}")
 
     def stop(self) -> None:
-        """Stop all of them, first kindly."""
+        """Stop all of them, first kindly. Raises TradeError if the supervisor does not end."""
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
             try:
                 self._child.wait(STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._child.pid, signal.SIGKILL)
-                self._child.wait()
+            except subprocess.TimeoutExpired:  # not killed: that would leave its programs running with nobody over them
+                hint = f"see {self._logs / 'supervisord.log'}"
+                raise TradeError(f"supervisord (process {self._child.pid}) does not end", hint=hint) from None
 
     def warnings(self) -> Iterator[str]:
-        """New lines of the programs' logs that are warnings or worse, or not a log line at all (a crash)."""
-        for name in self._ends:
+        """New lines of the programs' logs that are warnings or worse, or not a log line at all (a crash).
+
+        Of supervisord's own log, who ended unasked.
+        """
+        for line in self._new_lines(SUPERVISOR):
+            if "exited: " in line:
+                yield f"ended unasked and is started again: {line.partition('exited: ')[2]}"
+        for name, _, _ in PROGRAMS:
             for line in self._new_lines(name):
                 try:
                     said = json.loads(line)

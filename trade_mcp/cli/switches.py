@@ -18,7 +18,7 @@ def halt(
 ) -> None:
     """Halt trading: no entries from anyone; live entries are cancelled, stops stay. Works with no program running.
 
-    Only `trade-mcp resume` ends it.
+    Only `trade-mcp resume` ends it. With --flatten, exit code 1 or 3 if a position could not be sold.
 
     \b
     Examples:
@@ -39,6 +39,10 @@ def halt(
         }
         lines = [receipt.message, *(f"  {each.message}" for each in sold)]
         say(answer, "\n".join(lines), as_json=as_json)
+        if any(each.outcome == "refused" for each in sold):
+            raise typer.Exit(3)
+        if any(each.outcome == "nothing" for each in sold):
+            raise typer.Exit(1)
 
 
 def resume(

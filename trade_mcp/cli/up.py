@@ -2,19 +2,21 @@
 
 import json
 import sys
-import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trade_mcp.cli.options import Config, For, Json, desk, seconds
-from trade_mcp.domain.errors import BadInput
+from trade_mcp.cli.options import Config, For, Json, desk, seconds, writable
+from trade_mcp.domain.errors import TradeError
+from trade_mcp.logs import get_logger
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
+    from trade_mcp.cli.screen import Seen
     from trade_mcp.cli.supervise import Programs
 
 REFRESH_S = 1.0  # of a terminal, and of --json
@@ -53,55 +55,70 @@ def up(
         "server": {"port": port},
     }
     settings = load_settings(config, overrides=overrides)
-    _writable(settings.desk.data_dir)
+    writable(settings.desk.data_dir)
     listen(settings.server.host, settings.server.port).close()  # a port in use is refused before anything starts
     with until_told(length) as stop, desk(config, "up", overrides) as app:
-        if sys.stdin.isatty() and app.policy_changes():
-            app.adopt_policy(by="operator")
+        told = _policy(app)
         env = as_environment(overrides) | {"TRADE_MCP_LOG_JSON": "true"}
         from trade_mcp.cli.supervise import Programs
 
         programs = Programs(settings.desk.data_dir / "logs", config=config_file(config), env=env)
         try:
-            _show(app, programs, stop, as_json=as_json)
+            _show(app, programs, stop, told=told, as_json=as_json)
         finally:
             programs.stop()
     print(f"stopped; the ledger is in {settings.desk.data_dir}: analyze-portfolio reads it", file=sys.stderr)
 
 
-def _writable(folder: Path) -> None:
-    """Raises BadInput before anything starts, rather than half-way."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BadInput(
-            f"{folder} cannot be written: {error.strerror}",
-            hint="set desk.data_dir (TRADE_MCP_DESK__DATA_DIR) to another folder",
-        ) from None
+def _policy(app: "App") -> list[str]:
+    """A person at a terminal takes changed limits over by starting; anything else is told that they wait."""
+    keys = ", ".join(key for key, _, _ in app.policy_changes())
+    if not keys:
+        return []
+    if not sys.stdin.isatty():
+        return [f"[limits] changed in the file ({keys}): no entries until: trade-mcp policy adopt"]
+    app.adopt_policy(by="operator")
+    return [f"changed [limits] are in force now: {keys}"]
 
 
-def _show(app: "App", programs: "Programs", stop: threading.Event, *, as_json: bool) -> None:
+def _show(app: "App", programs: "Programs", stop: threading.Event, *, told: list[str], as_json: bool) -> None:
     """Show the desk until ``stop``: a live table on a terminal, else lines; warnings of the programs as they come."""
     from trade_mcp.cli import screen
 
     heard: deque[str] = deque(maxlen=3)
+
+    def look() -> screen.Seen:
+        programs.check()
+        heard.extend(programs.warnings())
+        return screen.look(app, [*told, *heard])
+
     if as_json or not sys.stdout.isatty():
-        pause = REFRESH_S if as_json else LINES_S
+        show, pause = (_json if as_json else screen.lines), (REFRESH_S if as_json else LINES_S)
         while True:
-            programs.check()
-            heard.extend(programs.warnings())
-            seen = screen.look(app, list(heard))
-            print(json.dumps(seen, ensure_ascii=False) if as_json else screen.lines(seen), flush=True)
+            if (seen := _tried(look)) is not None:
+                print(show(seen), flush=True)
             if stop.wait(pause):
                 return
     from rich.live import Live
 
     with Live(refresh_per_second=4, screen=False) as live:
         while True:
-            programs.check()
-            heard.extend(programs.warnings())
-            live.update(screen.table(screen.look(app, list(heard))))
+            if (seen := _tried(look)) is not None:
+                live.update(screen.table(seen))
             if stop.wait(REFRESH_S):
                 return
+
+
+def _json(seen: "Seen") -> str:
+    return json.dumps(seen, ensure_ascii=False)
+
+
+def _tried(look: Callable[[], "Seen"]) -> "Seen | None":
+    """What is seen, or None: a screen that fails for a moment ends no desk."""
+    try:
+        return look()
+    except TradeError as error:
+        if not error.retryable:
+            raise
+        get_logger("up").warning("nothing to show", error=error.message)
+        return None

@@ -30,11 +30,11 @@ def policy(**limits: Any) -> Policy:
 
 def book(**parts: Any) -> Book:
     text = policy_text(POLICY)
-    parts = {"cash": D(10_000), "quote": "USDT", "policy": policy_hash(text), "policy_text": text} | parts
-    for group in ("positions", "orders"):
-        if isinstance(parts.get(group), list):
-            parts[group] = {(item.symbol if group == "positions" else item.order_id): item for item in parts[group]}
-    return Book(**parts)
+    known: dict[str, Any] = {"cash": D(10_000), "quote": "USDT", "policy": policy_hash(text), "policy_text": text}
+    known |= parts
+    if isinstance(known.get("orders"), list):
+        known["orders"] = {order.order_id: order for order in known["orders"]}
+    return Book(**known)
 
 
 def held(size: Any, *, at: Any = 100, stop: Any = 98, **more: Any) -> Position:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trade_mcp import __version__
-from trade_mcp.cli.options import Config, Json, say
+from trade_mcp.cli.options import Config, Json, say, writable
 from trade_mcp.domain.errors import BadInput
 
 db = typer.Typer(
@@ -56,9 +56,13 @@ def rebuild(config: Config = None, as_json: Json = False) -> None:
       trade-mcp rebuild
     """
     from trade_mcp.store import verify as checking
-    from trade_mcp.store.engine import open_engine
+    from trade_mcp.store.engine import open_engine, path_of
+    from trade_mcp.store.schema import revision
 
-    engine = open_engine(_ledger(config))
+    where = _writable_ledger(config)
+    if revision(path_of(where)) is None:
+        raise BadInput(f"there is no ledger at {path_of(where)}", hint="trade-mcp up makes one")
+    engine = open_engine(where)
     try:
         before = checking.verify(engine, code=__version__)
         events = checking.rebuild(engine, code=__version__)
@@ -128,7 +132,7 @@ def upgrade(config: Config = None, as_json: Json = False) -> None:
     """
     from trade_mcp.store.engine import open_engine
 
-    engine = open_engine(_ledger(config))
+    engine = open_engine(_writable_ledger(config))
     engine.close()
     say({"ledger": str(engine.path)}, f"{engine.path} is at head", as_json=as_json)
 
@@ -162,3 +166,11 @@ def _ledger(config: Path | None) -> str:
     from trade_mcp.settings import load_settings
 
     return load_settings(config).desk.ledger_url
+
+
+def _writable_ledger(config: Path | None) -> str:
+    from trade_mcp.store.engine import path_of
+
+    where = _ledger(config)
+    writable(path_of(where).parent)
+    return where

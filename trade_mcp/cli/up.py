@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0  # of a terminal, and of --json
 LINES_S = 5.0  # of plain text
+BEGIN_WITHIN_S = 4.0
 
 
 def up(
@@ -92,6 +93,7 @@ def _show(app: "App", programs: "Programs", stop: threading.Event, *, told: list
         heard.extend(programs.warnings())
         return screen.look(app, [*told, *heard])
 
+    _begun(app, programs, stop)
     if as_json or not sys.stdout.isatty():
         show, pause = (_json if as_json else screen.lines), (REFRESH_S if as_json else LINES_S)
         while True:
@@ -107,6 +109,15 @@ def _show(app: "App", programs: "Programs", stop: threading.Event, *, told: list
                 live.update(screen.table(seen))
             if stop.wait(REFRESH_S):
                 return
+
+
+def _begun(app: "App", programs: "Programs", stop: threading.Event) -> None:
+    """Wait until watcher and loop have their roles, but not long: whoever is not there by then is missed aloud."""
+    deadline = app.clock.boot() + BEGIN_WITHIN_S
+    while app.clock.boot() < deadline and not stop.wait(0.1):
+        programs.check()
+        if {"watch", "decide"} <= {held.name for held in app.leases.held()}:
+            return
 
 
 def _json(seen: "Seen") -> str:

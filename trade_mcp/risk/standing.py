@@ -83,16 +83,6 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     )
 
 
-def exposure(book: Book, marks: Mapping[str, Decimal], equity: Decimal) -> Decimal:
-    """Notional of all positions and live buys / ``equity``; 0 without equity."""
-    return standing(book, marks).exposure / equity if equity > 0 else ZERO
-
-
-def heat(book: Book, marks: Mapping[str, Decimal], equity: Decimal) -> Decimal:
-    """What is lost if every stop is hit / ``equity``; 0 without equity."""
-    return standing(book, marks).heat / equity if equity > 0 else ZERO
-
-
 def expected_price(order: Order) -> Decimal:
     """What a live buy counts at: its limit, its trigger, or (a market order, briefly) all that is reserved for it."""
     return order.limit_price or order.trigger_price or order.worst_price

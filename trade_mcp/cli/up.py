@@ -45,8 +45,6 @@ def up(
       trade-mcp up
       trade-mcp up --feed replay --data BTCUSDT_5m.parquet --speed 1500 --for 10m
     """
-    from trade_mcp.role import until_told
-    from trade_mcp.server.transport import listen
     from trade_mcp.settings import as_environment, config_file, load_settings
 
     length = seconds(for_)
@@ -56,6 +54,9 @@ def up(
         "server": {"port": port},
     }
     settings = load_settings(config, overrides=overrides)
+    from trade_mcp.role import until_told  # what is wrong in the settings is told before the slow imports
+    from trade_mcp.server.transport import listen
+
     writable(settings.desk.data_dir)
     listen(settings.server.host, settings.server.port).close()  # a port in use is refused before anything starts
     with until_told(length) as stop, desk(config, "up", overrides) as app:

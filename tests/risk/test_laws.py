@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from risk_cases import (
+from risk.risk_cases import (
     BTC,
     ETH,
     NOW,
@@ -25,7 +25,7 @@ from risk_cases import (
     quote,
     view,
 )
-from risk_cases import sell as sell_order
+from risk.risk_cases import sell as sell_order
 
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.events import TradingState

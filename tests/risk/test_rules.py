@@ -4,7 +4,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from risk_cases import (
+from risk.risk_cases import (
     BTC,
     ETH,
     STOP_2,

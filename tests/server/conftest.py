@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Caller, Served, connected, over_stdio, until
+from server.serving import Caller, Served, connected, over_stdio, until
 
 
 @pytest.fixture(scope="module")

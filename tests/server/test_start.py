@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from serving import environment, serve
+from server.serving import environment, serve
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 HEAVY = """alembic ccxt duckdb ffn matplotlib pandas plotly pyarrow scipy skfolio sqlalchemy sqlmodel statsmodels

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from serving import Caller
+from server.serving import Caller
 
 from trade_mcp.server.shapes import MAX_CHARS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from serving import Served, connected, environment, over_stdio, serve, until
+from server.serving import Served, connected, environment, over_stdio, serve, until
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 SPEAKS = {"accept": "application/json, text/event-stream"}

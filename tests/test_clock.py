@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from clocks import REAL, START, ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.ledgers import empty
 
+from clocks import REAL, START, ManualClock
+from store.ledgers import empty
 from trade_mcp.clock import RUNS_ON, LiveClock, Mode, SharedClock, open_clock
 from trade_mcp.store.engine import Engine, open_engine, open_memory
 

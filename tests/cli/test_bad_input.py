@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from server.serving import environment
 
 GOOD = "timestamp,open,high,low,close,volume\n" + "".join(

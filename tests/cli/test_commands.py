@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from cli.test_bad_input import run
 from server.serving import environment, free_port
 

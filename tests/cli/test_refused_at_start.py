@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from cli.test_bad_input import run, told
 from feeds.files import HEADER
 

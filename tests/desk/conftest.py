@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk.stage import Bars, candle_file, desk, flat
 
+from desk.stage import Bars, candle_file, desk, flat
 from trade_mcp.app import App
 from trade_mcp.store.engine import open_engine
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
-from desk.stage import BTC, ETH, Bars, Losing, losing
 
+from desk.stage import BTC, ETH, Bars, Losing, losing
 from trade_mcp import __version__
 from trade_mcp.app import App
 from trade_mcp.desk.exits import free_size

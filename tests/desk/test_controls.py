@@ -10,10 +10,10 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from desk.stage import BTC, ETH, STEP, WARM, Bars, buy, flat, on
 from msgspec import Struct
-from server.serving import connected
 
+from desk.stage import BTC, ETH, STEP, WARM, Bars, buy, flat, on
+from server.serving import connected
 from trade_mcp.app import App
 from trade_mcp.desk.decide import Decision
 from trade_mcp.domain.events import BreakSeen, TradingState

@@ -5,9 +5,9 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
-from desk.stage import BTC, STOP_2, WARM, buy, flat, losing, on, watched
 from msgspec import structs
 
+from desk.stage import BTC, STOP_2, WARM, buy, flat, losing, on, watched
 from trade_mcp.app import App
 from trade_mcp.desk.reconcile import differences
 from trade_mcp.domain.errors import BadInput, IdConflict, LeaseLost

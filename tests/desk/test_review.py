@@ -5,8 +5,8 @@ from collections.abc import Callable
 from decimal import Decimal as D
 
 import pytest
-from desk.stage import BTC, ETH, STEP, STOP_2, WARM, buy, flat, losing, on, watched
 
+from desk.stage import BTC, ETH, STEP, STOP_2, WARM, buy, flat, losing, on, watched
 from trade_mcp.app import App
 from trade_mcp.desk.exits import Armed
 from trade_mcp.domain.errors import BadInput, IdConflict, VenueRejected

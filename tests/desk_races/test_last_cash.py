@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from store.ledgers import D, empty
 
 from desk_races.racer import Outcome, Round
+from store.ledgers import D, empty
 from trade_mcp.app import App, build
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.exits import Distance, ExitPlan

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from venues.bars import BTC, START, STEP, bars, limit, order, stop
 
 from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.instrument import spot
@@ -25,6 +24,7 @@ from trade_mcp.domain.matching import (
     try_fill_oco,
 )
 from trade_mcp.domain.order import Order, OrderType, Side, Status, TimeInForce
+from venues.bars import BTC, START, STEP, bars, limit, order, stop
 
 INSTRUMENT = spot(BTC, tick="0.01", lot="0.001")
 SMOOTH = Friction(spread=Decimal(0), slippage=Decimal(0), participation=Decimal(1))

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+
 from risk.risk_cases import (
     BTC,
     ETH,
@@ -26,7 +27,6 @@ from risk.risk_cases import (
     view,
 )
 from risk.risk_cases import sell as sell_order
-
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import Distance, ExitPlan

@@ -3,8 +3,8 @@
 from decimal import Decimal as D
 
 import pytest
-from risk.risk_cases import BTC, ETH, NOW, POLICY, PRICES, STOP_2, book, buy, entered, held, policy, view
 
+from risk.risk_cases import BTC, ETH, NOW, POLICY, PRICES, STOP_2, book, buy, entered, held, policy, view
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import Distance, Levels

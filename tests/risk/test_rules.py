@@ -4,6 +4,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+
 from risk.risk_cases import (
     BTC,
     ETH,
@@ -19,7 +20,6 @@ from risk.risk_cases import (
     sell,
     view,
 )
-
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import Distance, ExitPlan, Levels
 from trade_mcp.domain.instrument import spot

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from server.serving import Caller
 
+from server.serving import Caller
 from trade_mcp.server.shapes import MAX_CHARS
 
 BTC = "BTC/USDT"

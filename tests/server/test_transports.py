@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
 from server.serving import Served, connected, environment, over_stdio, serve, until
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clocks import ManualClock
 
+from clocks import ManualClock
 from store.ledgers import empty, opened
 from trade_mcp.store.engine import Engine, open_engine
 from trade_mcp.store.log import Log

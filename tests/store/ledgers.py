@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from clocks import REAL, START, ManualClock
 from msgspec import structs
 
+from clocks import REAL, START, ManualClock
 from trade_mcp.domain import events as e
 from trade_mcp.domain.exits import Distance, ExitPlan
 from trade_mcp.domain.order import Fill, Order, OrderRequest, OrderType, Role, Side, Source, Status

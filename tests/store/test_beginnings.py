@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from clocks import START
-
 from trade_mcp.clock import LiveClock, open_clock
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.schema import revision, revisions

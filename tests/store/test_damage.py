@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from clocks import START, ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clocks import START, ManualClock
 from store.ledgers import empty, opened, trade
 from trade_mcp.domain.errors import LedgerError, TradeError
 from trade_mcp.store import chain

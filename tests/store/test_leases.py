@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from clocks import ManualClock
 
+from clocks import ManualClock
 from store.ledgers import trade
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.store.engine import Engine, open_engine

@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from clocks import ManualClock
 from msgspec import structs
 
+from clocks import ManualClock
 from store.ledgers import OPENING, POLICY, D, buy, empty, exit_of, opened, refusal, trade
 from trade_mcp.domain import events as e
 from trade_mcp.domain.book import Book

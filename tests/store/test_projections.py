@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from clocks import START, ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from clocks import START, ManualClock
 from store.ledgers import D, buy, empty, exit_of, filled, opened, refusal, sell, trade
 from trade_mcp.domain import events as e
 from trade_mcp.domain.book import Book

@@ -4,9 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from clocks import REAL, START, ManualClock
 from msgspec import structs
 
+from clocks import REAL, START, ManualClock
 from store.ledgers import D, buy, exit_of, filled, refusal, sell, trade
 from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput

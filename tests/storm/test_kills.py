@@ -20,8 +20,8 @@ from typing import Any
 
 import psutil
 import pytest
-from server.serving import connected, environment, free_port, reachable, until
 
+from server.serving import connected, environment, free_port, reachable, until
 from trade_mcp import __version__
 from trade_mcp.app import build
 from trade_mcp.desk.reconcile import differences

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
+from anyio.abc import TaskStatus
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -71,11 +72,11 @@ def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
 
     async def serve() -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_on_signal, lambda: setattr(server, "should_exit", True))
+            await tasks.start(_on_signal, lambda: setattr(server, "should_exit", True))
+            log.info("serving MCP", url=f"http://{_bracketed(host)}:{listener.getsockname()[1]}{PATH}")
             await server.serve([listener])
             tasks.cancel_scope.cancel()
 
-    log.info("serving MCP", url=f"http://{_bracketed(host)}:{listener.getsockname()[1]}{PATH}")
     with listener:
         anyio.run(serve)
 
@@ -218,13 +219,14 @@ class _Uvicorn(uvicorn.Server):
 
 async def _until_signal(serve: Callable[[], Awaitable[None]]) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_on_signal, tasks.cancel_scope.cancel)
+        await tasks.start(_on_signal, tasks.cancel_scope.cancel)
         await serve()
         tasks.cancel_scope.cancel()
 
 
-async def _on_signal(stop: Callable[[], None]) -> None:
+async def _on_signal(stop: Callable[[], None], *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for _ in signals:
             stop()
 

@@ -28,6 +28,25 @@ class Caller:
     def tools(self) -> list[Tool]:
         return self._portal.call(self._client.list_tools).tools
 
+    def resources(self) -> set[str]:
+        """Addresses and address templates of what can be read."""
+        fixed = self._portal.call(self._client.list_resources).resources
+        made = self._portal.call(self._client.list_resource_templates).resource_templates
+        return {str(one.uri) for one in fixed} | {one.uri_template for one in made}
+
+    def read(self, uri: str) -> Answer:
+        """A resource's JSON."""
+        (content,) = self._portal.call(self._client.read_resource, uri).contents
+        found: Answer = json.loads(content.text)  # type: ignore[union-attr]
+        return found
+
+    def prompts(self) -> list[str]:
+        return [prompt.name for prompt in self._portal.call(self._client.list_prompts).prompts]
+
+    def prompt(self, name: str, **arguments: str) -> str:
+        (message,) = self._portal.call(self._client.get_prompt, name, arguments).messages
+        return message.content.text  # type: ignore[union-attr]
+
     def raw(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)
 

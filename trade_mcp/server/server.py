@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from mcp.server.mcpserver import MCPServer
 
 import trade_mcp
+from trade_mcp.server.prompts import add_prompts
+from trade_mcp.server.resources import add_resources
 from trade_mcp.server.tool import Entry, served
 from trade_mcp.server.tools import TOOLSETS
 from trade_mcp.server.untrusted import NOTE
@@ -33,13 +35,16 @@ def build_server(desk: "App") -> MCPServer:
     settings = desk.settings.server
     tools = [served(entry, desk) for entry in entries(settings.toolsets, read_only=settings.read_only)]
     with _no_rich():
-        return MCPServer(
+        server = MCPServer(
             "trade-mcp",
             title="Trading desk",
             version=trade_mcp.__version__,
             instructions=INSTRUCTIONS,
             tools=list(tools),
         )
+    add_resources(server, desk)
+    add_prompts(server)
+    return server
 
 
 @contextmanager

@@ -92,6 +92,18 @@ def signals(reader: Reader, *, symbol: str | None = None, limit: int = 50) -> li
     return [_read(SignalRecord, names, row) for row in reader.rows(sql, (symbol, symbol, limit))]
 
 
+def behind(reader: Reader, order_id: str) -> tuple[DecisionRecord | None, list[SignalRecord]]:
+    """The loop's decision that made this order, and the opinions it was made from; (None, []) for others' orders."""
+    columns = "at, real_at, symbol, action, reason, strength, order_id, detail"
+    sql = f"SELECT tick, {columns} FROM decisions WHERE order_id = ? ORDER BY id DESC LIMIT 1"
+    if (found := reader.row(sql, (order_id,))) is None:
+        return None, []
+    decision = _read(DecisionRecord, tuple(columns.split(", ")), found[1:])
+    names = ("at", "symbol", "timeframe", "strategy", "strength", "reason", "detail")
+    sql = f"SELECT {', '.join(names)} FROM signals WHERE tick = ? AND symbol = ? ORDER BY id"
+    return decision, [_read(SignalRecord, names, row) for row in reader.rows(sql, (found[0], decision.symbol))]
+
+
 def ticks(reader: Reader, program: str, *, limit: int = 20) -> list[TickRecord]:
     """The last passes of a program, newest first."""
     sql = (

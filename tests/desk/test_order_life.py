@@ -281,7 +281,7 @@ def test_the_stop_sells_and_leaves_nothing_behind(stage: Stage) -> None:
 
 def test_a_partial_entry_has_a_stop_for_what_was_filled(stage: Stage) -> None:  # fault 25
     app = stage(volume=5.0)  # a tenth of it may fill in a bar
-    app.gate.submit(buy(), Source.MODEL)
+    app.gate.submit(buy(type=OrderType.LIMIT, limit_price=D("100.5")), Source.MODEL)
     size = app.log.refresh().positions[BTC].size
     assert 0 < size < 1 and [held for _, held, _ in stops(app)] == [size]
     on(app, 2)  # the first bar's share is used up by what filled at once
@@ -289,6 +289,16 @@ def test_a_partial_entry_has_a_stop_for_what_was_filled(stage: Stage) -> None:  
     assert [held for _, held, _ in stops(app)] == [app.log.book.positions[BTC].size]
     on(app, 3)
     assert [held for _, held, _ in stops(app)] == [D(1)]
+    sound(app)
+
+
+def test_a_market_entry_takes_what_is_there_now_and_no_more(stage: Stage) -> None:
+    app = stage([*flat(WARM + 1), *flat(5, 102.5)], volume=5.0)
+    placed = app.gate.submit(buy(), Source.MODEL).order
+    assert placed is not None and placed.status is Status.EXPIRED and 0 < placed.filled < 1
+    on(app, 3)  # the price it was judged at is gone, and nobody pays another
+    assert app.log.refresh().positions[BTC].size == placed.filled
+    assert [held for _, held, _ in stops(app)] == [placed.filled]
     sound(app)
 
 

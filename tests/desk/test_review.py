@@ -50,9 +50,9 @@ def test_an_addition_with_a_wide_trail_does_not_loosen_what_was_there(stage: Sta
 def test_a_later_fill_of_the_first_entry_does_not_take_back_the_tighter_stop(stage: Stage) -> None:
     app = stage(volume=20.0)  # two coins fill in a bar
     wide = ExitPlan(stop=Distance(fraction=D("0.1")))
-    app.gate.submit(buy("a", size="3", exits=wide), Source.MODEL)
+    app.gate.submit(buy("a", size="3", exits=wide, type=OrderType.LIMIT, limit_price=D(101)), Source.MODEL)
     on(app)
-    app.gate.submit(buy("b", size="0.5", exits=STOP_2), Source.MODEL)
+    app.gate.submit(buy("b", size="0.5", exits=STOP_2, type=OrderType.LIMIT, limit_price=D(101)), Source.MODEL)
     on(app, 3)
     position = app.log.refresh().positions[BTC]
     assert position.size == D("3.5") and position.levels.stop is not None and position.levels.stop > 98

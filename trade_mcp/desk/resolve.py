@@ -12,10 +12,9 @@ from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.exits import Distance, ExitPlan, levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
-from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source
+from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source, TimeInForce
+from trade_mcp.risk.standing import SLACK, sound
 
-SLACK = Decimal("1.01")  # a market order may slip this far: what is reserved covers it
-SANE_DIGITS, SANE_POWERS = 24, range(-18, 16)
 DERIVED = re.compile(r"-(stop|target|exit)-\d+$")  # ids that exits get from their entry's
 
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
@@ -45,7 +44,7 @@ def resolve(
     if entry and stop is not None and (exits is None or not exits.has_stop):
         exits = structs.replace(exits or ExitPlan(), stop=stop)
     price = reference(request, quote)
-    sane = all(map(is_sane, numbers(request)))
+    sane = all(map(sound, numbers(request)))
     if entry and sane and price is not None and exits is not None:
         check_sides(exits, price)
     size = request.size
@@ -76,7 +75,7 @@ def resolve(
         limit_price=request.limit_price,
         trigger_price=request.trigger_price,
         trailing=request.trailing,
-        time_in_force=request.time_in_force,
+        time_in_force=_time_in_force(request),
         post_only=request.post_only,
         strategy=request.strategy,
         reason=request.reason,
@@ -106,7 +105,7 @@ def worst_price(request: OrderRequest, price: Decimal | None) -> Decimal:
     """The price a buy reserves cash for."""
     if price is None:
         return ZERO
-    return price if request.type in LIMITED else price * SLACK
+    return price if request.type in LIMITED else price * (1 + SLACK)
 
 
 def numbers(request: OrderRequest) -> list[Decimal]:
@@ -118,11 +117,11 @@ def numbers(request: OrderRequest) -> list[Decimal]:
     return [number for number in loose if number is not None]
 
 
-def is_sane(number: Decimal) -> bool:
-    """Finite and with as many digits as money has: arithmetic with it cannot go wrong."""
-    if not number.is_finite() or number.adjusted() not in SANE_POWERS:
-        return False
-    return len(number.normalize().as_tuple().digits) <= SANE_DIGITS  # zeros at the end say nothing
+def _time_in_force(request: OrderRequest) -> TimeInForce:
+    """A buy at the market takes what is there now: what it found nothing for was judged at the price of now."""
+    if request.side is Side.BUY and request.type is OrderType.MARKET and request.time_in_force is not TimeInForce.FOK:
+        return TimeInForce.IOC
+    return request.time_in_force
 
 
 def check_id(order_id: str, source: Source) -> None:

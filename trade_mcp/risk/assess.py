@@ -8,10 +8,9 @@ from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal, View
 from trade_mcp.risk.rules import RULES
-from trade_mcp.risk.standing import standing
+from trade_mcp.risk.standing import SLACK, standing
 from trade_mcp.risk.verdict import Verdict
 
-SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
 CENT = Decimal("1e-8")
 
 _CHECKS = {kind: tuple(rule.check for rule in RULES if getattr(rule, kind.value)) for kind in Kind}
@@ -41,11 +40,10 @@ def headroom_notional(
     policy: Policy,
     *,
     stop_fraction: Decimal,
-    slack: Decimal = SLACK,
 ) -> Decimal:
     """The largest notional at the ask (quote currency, rounded down) that a market entry may have now.
 
-    Under order notional, concentration, exposure, cash with fees and ``slack``, heat, and trade risk, for a stop
+    Under order notional, concentration, exposure, cash with fees and ``SLACK``, heat, and trade risk, for a stop
     ``stop_fraction`` below the price (1: no stop). 0 while equity is unknown. The loop sizes its own orders to it.
     """
     now = standing(book, view.marks)
@@ -56,7 +54,7 @@ def headroom_notional(
         policy.max_order_notional * now.equity,
         policy.max_position * now.equity - now.notionals.get(instrument.symbol, ZERO),
         policy.max_exposure * now.equity - now.exposure,
-        (book.cash - now.reserved * paid) / (paid * (1 + slack)),
+        (book.cash - now.reserved * paid) / (paid * (1 + SLACK)),
         (policy.max_heat * now.equity - now.heat) / stop_fraction,
         policy.max_trade_risk * now.equity / stop_fraction,
     )

@@ -11,6 +11,7 @@ from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Order, Side
 
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e12")
+SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
 DIGITS = 20  # more than any venue has; products of two such numbers stay close to exact
 _SHORT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation])
 

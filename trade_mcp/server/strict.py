@@ -195,7 +195,7 @@ def _argument(parameter: inspect.Parameter) -> Argument:
 
 def _kind_of(declared: Any, bounds: Within, *, choices: tuple[str, ...]) -> tuple[dict[str, Any], Reader]:
     if isinstance(declared, type) and issubclass(declared, StrEnum):
-        names = tuple(member.value for member in declared)
+        names = choices or tuple(member.value for member in declared)
         return _STRING | {"enum": list(names)}, _one_of(names, declared)
     if choices:
         return _STRING | {"enum": list(choices)}, _one_of(choices, str)

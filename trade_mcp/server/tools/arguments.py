@@ -15,6 +15,7 @@ from trade_mcp.server.untrusted import echo
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _DERIVED = re.compile(r"loop-.*|.*-(stop|target|exit)-\d+")  # ids the desk itself gives to its orders and to exits
+_TYPES = tuple(kind.value for kind in OrderType if kind is not OrderType.TRAILING_STOP)  # a trail goes with a position
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
@@ -51,7 +52,7 @@ def order_request(
     *,
     symbol: Symbol,
     side: Side,
-    type: Annotated[OrderType, "default market"] = OrderType.MARKET,
+    type: Annotated[OrderType, OneOf(_TYPES), "default market"] = OrderType.MARKET,
     size: Annotated[Decimal | None, 'base units "0.01"; or notional'] = None,
     notional: Annotated[Decimal | None, 'quote currency "500"; buys only'] = None,
     limit_price: Decimal | None = None,
@@ -66,7 +67,6 @@ def order_request(
     post_only: bool = False,
 ) -> OrderRequest:
     """The order a caller asks for; what contradicts itself is the gate's to say."""
-    itself = type is OrderType.TRAILING_STOP
     return OrderRequest(
         order_id=order_id or new_id(),
         symbol=symbol,
@@ -76,8 +76,7 @@ def order_request(
         notional=notional,
         limit_price=limit_price,
         trigger_price=trigger_price,
-        trailing=trailing if itself else None,
-        exits=exit_plan(stop_loss, take_profit, None if itself else trailing),
+        exits=exit_plan(stop_loss, take_profit, trailing),
         time_in_force=time_in_force,
         post_only=post_only,
         strategy=strategy,

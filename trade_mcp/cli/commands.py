@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import ledger, policy, programs, switches, up
+from trade_mcp.cli import ledger, policy, programs, setup, switches, up
 
 app = typer.Typer(
     help=(
@@ -34,3 +34,4 @@ for command in (
     app.command()(command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.db, name="db")
+app.add_typer(setup.app, name="setup")

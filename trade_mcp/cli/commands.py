@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import ledger, policy, programs, setup, switches, up
+from trade_mcp.cli import backup, ledger, policy, programs, setup, switches, up
 
 app = typer.Typer(
     help=(
@@ -30,6 +30,8 @@ for command in (
     ledger.rebuild,
     ledger.verify,
     ledger.trades,
+    backup.backup,
+    backup.restore,
 ):
     app.command()(command)
 app.add_typer(policy.app, name="policy")

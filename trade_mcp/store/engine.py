@@ -154,6 +154,10 @@ def open_engine(where: str | Path) -> Engine:
     path = path_of(where)
     if path == MEMORY:
         return open_memory()
+    if restoring(path).exists():
+        raise LedgerError(
+            f"a restore of {path} is under way, or was cut off", hint="run it again: trade-mcp restore FILE --replace"
+        )
     bring_to_head(path)
     try:
         return Engine(path, read=_connect(path, "rw"), write=_for_writing(path))
@@ -184,10 +188,20 @@ def open_read_only(where: str | Path) -> Engine:
             f"{path} has schema {found or 'none'}, this version reads {head}",
             hint=f"trade-mcp db upgrade brings it to {head}",
         )
+    return open_as_it_is(path)
+
+
+def open_as_it_is(path: Path) -> Engine:
+    """The ledger at ``path`` for reading, whatever its schema: for tables that every version has."""
     try:
         return Engine(path, read=_for_reading(path), write=None)
     except sqlite3.Error as error:
         raise LedgerError(f"{path} cannot be read: {error}", hint="check its permissions") from None
+
+
+def restoring(path: Path) -> Path:
+    """The file that stands beside a ledger while it is being replaced: nobody may open it then."""
+    return path.with_name(path.name + ".restoring")
 
 
 def path_of(where: str | Path) -> Path:

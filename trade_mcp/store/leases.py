@@ -169,10 +169,11 @@ def _since(at: str, now: datetime) -> float:
 def _held(expires_at: str, host: str, boot_id: str, pid: int, *, now: datetime) -> bool:
     if datetime.fromisoformat(expires_at) <= now:
         return False
-    return not (host == socket.gethostname() and boot_id == boot() and boot_id and _dead(pid))
+    return not (host == socket.gethostname() and boot_id == boot() and boot_id and dead(pid))
 
 
-def _dead(pid: int) -> bool:
+def dead(pid: int) -> bool:
+    """Whether there is no process ``pid`` on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

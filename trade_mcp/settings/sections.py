@@ -153,6 +153,13 @@ class ExitSettings(Section):
         return ExitPlan(stop=self.stop, target=self.target, trail=self.trailing)
 
 
+class RetentionSettings(Section):
+    """How long ticks, decisions and signals are kept one by one, and then as hourly sums. Events are kept for ever."""
+
+    ticks_days: Annotated[int, Field(ge=1, le=3650)] = 14  # market time
+    hourly_days: Annotated[int, Field(ge=1, le=36500)] = 400
+
+
 class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8765
@@ -171,6 +178,7 @@ class Settings(Section):
     exits: ExitSettings = ExitSettings()
     strategies: dict[str, dict[str, Any]] = {}
     limits: dict[str, Any] = {}
+    retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
 
     @cached_property

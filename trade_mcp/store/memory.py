@@ -95,7 +95,7 @@ def signals(reader: Reader, *, symbol: str | None = None, limit: int = 50) -> li
 def behind(reader: Reader, order_id: str) -> tuple[DecisionRecord | None, list[SignalRecord]]:
     """The loop's decision that made this order, and the opinions it was made from; (None, []) for others' orders."""
     columns = "at, real_at, symbol, action, reason, strength, order_id, detail"
-    sql = f"SELECT tick, {columns} FROM decisions WHERE order_id = ? ORDER BY id DESC LIMIT 1"
+    sql = f"SELECT tick, {columns} FROM decisions WHERE order_id = ? AND order_id != '' ORDER BY id DESC LIMIT 1"
     if (found := reader.row(sql, (order_id,))) is None:
         return None, []
     decision = _read(DecisionRecord, tuple(columns.split(", ")), found[1:])

@@ -6,6 +6,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from trade_mcp.store.tables.base import Row
 from trade_mcp.store.tables.ledger import APPEND_ONLY, BookRow, EventRow
 from trade_mcp.store.tables.memory import DecisionRow, SignalRow, TickRow
+from trade_mcp.store.tables.metrics import MetricRow
 from trade_mcp.store.tables.programs import HeartbeatRow, LeaseRow, MarketTimeRow
 from trade_mcp.store.tables.projections import EquityRow, FillRow, OrderRow, PositionRow
 
@@ -31,6 +32,7 @@ __all__ = [
     "HeartbeatRow",
     "LeaseRow",
     "MarketTimeRow",
+    "MetricRow",
     "OrderRow",
     "PositionRow",
     "SignalRow",

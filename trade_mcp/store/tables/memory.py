@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field
 
 from trade_mcp.store.tables.base import Moment, Row
@@ -12,7 +12,7 @@ class SignalRow(Row, table=True):
     """One opinion of one strategy."""
 
     __tablename__ = "signals"
-    __table_args__ = (Index("signals_symbol", "symbol", "id"),)
+    __table_args__ = (Index("signals_symbol", "symbol", "id"), Index("signals_tick", "tick"))
 
     id: int = Field(primary_key=True)
     tick: int
@@ -29,7 +29,11 @@ class DecisionRow(Row, table=True):
     """What was done about one symbol, or why nothing was."""
 
     __tablename__ = "decisions"
-    __table_args__ = (Index("decisions_symbol", "symbol", "id"),)
+    __table_args__ = (
+        Index("decisions_symbol", "symbol", "id"),
+        Index("decisions_tick", "tick"),
+        Index("decisions_order", "order_id", sqlite_where=text("order_id != ''")),
+    )
 
     id: int = Field(primary_key=True)
     tick: int

@@ -1,0 +1,33 @@
+"""Operations: what a desk needs that is left alone: hourly sums of its ticks."""
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("decisions_order", "decisions", ["order_id"], sqlite_where=sa.text("order_id != ''"))
+    op.create_index("decisions_tick", "decisions", ["tick"])
+    op.create_index("signals_tick", "signals", ["tick"])
+    op.create_table(
+        "system_metrics",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("span_s", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Float(), nullable=True),
+        sa.Column("low", sa.Float(), nullable=True),
+        sa.Column("high", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("name", "label", "at"),
+    )
+    op.create_index("system_metrics_at", "system_metrics", ["at"])
+
+
+def downgrade() -> None:
+    raise NotImplementedError("a ledger is never taken back to an older schema: restore a backup")

@@ -181,3 +181,10 @@ def test_under_wsl_a_windows_client_starts_the_server_through_wsl(home: Path, mo
 def test_a_client_nobody_knows(tmp_path: Path) -> None:
     told(run(tmp_path, "setup", "--client", "clod"), "clod", "claude-desktop")
     told(run(tmp_path, "setup"), "--client")
+
+
+def test_the_settings_are_written_once_and_are_all_defaults(tmp_path: Path) -> None:
+    assert run(tmp_path, "setup", "settings").returncode == 0
+    assert run(tmp_path, "db", "upgrade").returncode == 0, "the file is good as it stands"
+    told(run(tmp_path, "setup", "settings"), "there already")
+    assert run(tmp_path, "setup", "settings", "--print").stdout == (tmp_path / "trade-mcp.toml").read_text()

@@ -47,6 +47,37 @@ def setup(
         _write(client, config, as_json=as_json)
 
 
+@app.command()
+def settings(
+    show: Annotated[bool, typer.Option("--print", help="Print them; write nothing.")] = False,
+) -> None:
+    """Write trade-mcp.toml into this folder: every setting with its default and its unit, all commented out.
+
+    \b
+    Example:
+      trade-mcp setup settings
+    """
+    text, file = example(), Path("trade-mcp.toml")
+    if show:
+        print(text, end="")
+        return
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise BadInput(f"{file.absolute()} is there already", hint="--print shows the defaults") from None
+    except OSError as error:
+        raise BadInput(f"{file.absolute()} cannot be written: {error.strerror}", hint="go to another folder") from None
+    print(f"{file.absolute()} is written; every line in it is a default until you change it")
+
+
+def example() -> str:
+    """trade-mcp.example.toml: inside the wheel, or at the top of the repository."""
+    package = Path(__file__).parents[1]
+    wheel = package / "_example.toml"
+    return (wheel if wheel.is_file() else package.parent / "trade-mcp.example.toml").read_text("utf-8")
+
+
 def _write(client: str, config: Path | None, *, as_json: bool) -> None:
     from trade_mcp.cli import setup_client
 

@@ -1,0 +1,70 @@
+"""The wheel has all it needs and nothing else; in an empty environment and an empty folder the desk runs from it."""
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from operations.wheels import ROOT, build, install, nobody
+from server.serving import free_port
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+def files(folder: Path, under: str) -> set[str]:
+    return {
+        f"{under}/{path.relative_to(folder)}"
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_package_its_migrations_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as packed:
+        inside = {name for name in packed.namelist() if ".dist-info/" not in name}
+        (entries,) = (name for name in packed.namelist() if name.endswith("entry_points.txt"))
+        programs = packed.read(entries).decode()
+        example = packed.read("trade_mcp/_example.toml").decode()
+    ours = files(ROOT / "trade_mcp", "trade_mcp") | files(ROOT / "alembic", "trade_mcp/_alembic")
+    assert inside == ours | {"trade_mcp/_example.toml"}
+    assert example == (ROOT / "trade-mcp.example.toml").read_text("utf-8")
+    assert "trade-mcp = trade_mcp.cli:main" in programs
+    assert "analyze-portfolio = trade_mcp.analyze_portfolio:main" in programs
+
+
+@pytest.mark.storm
+def test_the_desk_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    programs, here = install(wheel, tmp_path / "venv"), tmp_path / "empty"
+    here.mkdir()
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(programs / words[0]), *words[1:]],
+            env=nobody(here),
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    where = "import trade_mcp, trade_mcp.store.schema as s; print(trade_mcp.__file__); print(s.scripts())"
+    for line in run("python", "-c", where).stdout.splitlines():
+        assert Path(line).is_relative_to(tmp_path / "venv")
+    seen = run("trade-mcp", "up", "--speed", "600", "--for", "12s", "--json", "--port", str(free_port())).stdout
+    last = json.loads(seen.splitlines()[-1])
+    assert last["mode"] == "paper" and last["decisions"], last
+    assert not last["problems"], last
+    assert json.loads(run("analyze-portfolio", "--json").stdout)["currency"] == "USDT"
+    assert json.loads(run("trade-mcp", "verify", "--json").stdout)["sound"]
+    run("trade-mcp", "setup", "settings")
+    run("trade-mcp", "backup", "a.backup")
+    run("trade-mcp", "restore", "a.backup", "--replace")
+    assert {path.name for path in here.iterdir()} == {".local", "trade-mcp.toml", "a.backup"}

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.office.analysis import Analysis, analyse, period
+from trade_mcp.domain.market import period
+from trade_mcp.office.analysis import Analysis, analyse
 from trade_mcp.office.past import reading
 from trade_mcp.office.plain import plain
+from trade_mcp.office.span import asked
 
 EMPTY = "nothing has happened on this ledger yet: run `trade-mcp up`, wait a minute, and look again"
 WAITING = "no order was asked for yet: keep `trade-mcp up` running; its screen says what the loop is waiting for"
@@ -18,15 +20,15 @@ WAITING = "no order was asked for yet: keep `trade-mcp up` running; its screen s
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script. Exit codes: 0, 1 (the ledger cannot be read), 2 (bad usage or configuration)."""
-    asked = _parser().parse_args(arguments)
+    said = _parser().parse_args(arguments)
     try:
-        length = None if asked.period is None else period(asked.period)
-        with reading(_where(asked.database, config=asked.config)) as ledger:
-            body = as_json(analyse(ledger, length))
+        span = asked(said.period)
+        with reading(_where(said.database, config=said.config)) as ledger:
+            body = as_json(analyse(ledger, span))
     except TradeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    if asked.json:
+    if said.json:
         print(json.dumps(body, indent=2))
         return
     from trade_mcp.office.analysis_text import show  # rich is for people alone

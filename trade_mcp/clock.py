@@ -158,6 +158,12 @@ def open_clock(
     return SharedClock(engine, base=base)
 
 
+def market_time(reader: Reader) -> datetime | None:
+    """Market time as far as the programs of this ledger brought it, live or copied; None where time is not shared."""
+    row = _read(reader)
+    return None if row is None else row.at(row.touched_real)
+
+
 def _read(reader: Reader) -> MarketTime | None:
     return _parsed(reader.row(READ))
 

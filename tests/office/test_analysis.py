@@ -7,10 +7,10 @@ import pytest
 
 from tests.office.story import START, Story
 from trade_mcp.domain import events as e
-from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Source
-from trade_mcp.office.analysis import Group, Orders, analyse, period
+from trade_mcp.office.analysis import Group, Orders, analyse
 from trade_mcp.office.portfolio import Portfolio
+from trade_mcp.office.span import asked
 
 
 class Quoted:
@@ -51,9 +51,15 @@ def test_what_happened_ever(told: Story) -> None:
         "none": Group(1, 0, 1, 0.0, 0.0, D(-50), D("2.95"), D(0)),
         "rsi_reversion": Group(0, 0, 0, None, None, D(0), D("2.2"), D(50)),
     }
+    assert {name: group.net for name, group in found.by_exit.items()} == {
+        "target": D("95.9"),
+        "model": D("-52.95"),
+        "open": D("-2.2"),
+    }
+    assert set(found.by_hour) == {"00"}
     assert found.by_source["loop"].realised == D(100)
     assert found.by_source["model"].realised == D(-50)
-    for groups in (found.by_strategy, found.by_symbol, found.by_source):
+    for groups in (found.by_strategy, found.by_symbol, found.by_source, found.by_hour, found.by_exit):
         assert sum(group.realised for group in groups.values()) == found.now.realised
         assert sum(group.fees for group in groups.values()) == found.now.fees
         assert sum(group.unrealised or 0 for group in groups.values()) == found.now.unrealised
@@ -61,14 +67,14 @@ def test_what_happened_ever(told: Story) -> None:
 
 
 def test_a_period_counts_what_happened_in_it(told: Story) -> None:
-    found = analyse(told.log, timedelta(days=2))
+    found = analyse(told.log, asked("2d"))
     assert found.since == START + timedelta(days=1, minutes=5)
     assert found.orders.by_source == {"model": 2, "loop": 1, "exit": 1}
     assert (found.fills, found.trades.closed, found.trades.wins) == (3, 1, 0)
     assert set(found.by_symbol) == {"BTC/USDT", "ETH/USDT"}
     assert found.by_symbol["BTC/USDT"].realised == 0
     assert found.now.realised == D(50)
-    found = analyse(told.log, timedelta(hours=1))
+    found = analyse(told.log, asked("1h"))
     assert (found.refusals, found.trades.closed, found.fills) == ({}, 0, 1)
 
 
@@ -82,7 +88,7 @@ def test_the_worst_drawdown_is_of_the_marks_and_net_of_flows(story: Story) -> No
     found = analyse(story.log)
     assert found.max_drawdown == pytest.approx(0.1)
     assert found.now.drawdown == pytest.approx(1 / 22)
-    assert analyse(story.log, timedelta(hours=1)).max_drawdown == pytest.approx(1 / 22)
+    assert analyse(story.log, asked("1h")).max_drawdown == pytest.approx(1 / 22)
 
 
 def test_a_symbol_bought_after_the_last_mark_counts_at_its_fill(story: Story) -> None:
@@ -107,14 +113,3 @@ def test_without_a_price_equity_is_unknown_and_says_of_what(told: Story) -> None
         ("BTC/USDT",),
     )
     assert (now.positions[0].mark, now.positions[0].value) == (None, None)
-
-
-@pytest.mark.parametrize(("text", "hours"), [("90m", 1.5), ("24h", 24), ("7d", 168), ("2w", 336)])
-def test_periods(text: str, hours: float) -> None:
-    assert period(text) == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("text", ["", "d", "7", "-7d", "1.5d", "7 d", "7days", "0d", "9" * 30 + "d", "٣d"])
-def test_what_is_not_a_period_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="not a period"):
-        period(text)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import talib  # noqa: F401  its first import is slow where pandas is installed: not in a test that is timed
 from hypothesis import given
 from hypothesis import strategies as st
 

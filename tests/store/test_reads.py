@@ -11,7 +11,7 @@ from store.ledgers import D, buy, exit_of, filled, refusal, sell, trade
 from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Role, Source, Status
-from trade_mcp.store import history, memory, reads
+from trade_mcp.store import history, memory, reads, worth
 from trade_mcp.store.engine import Engine
 from trade_mcp.store.log import Log
 from trade_mcp.store.memory import DecisionRecord, SignalRecord, TickRecord
@@ -83,17 +83,19 @@ def test_fills_come_with_what_they_were_for(log: Log) -> None:
     assert reads.fills(log.engine, since=START + timedelta(days=1)) == []
 
 
-def test_equity_comes_oldest_first_and_exact(log: Log) -> None:
+def test_equity_comes_oldest_first_with_the_mark_before(log: Log) -> None:
     with log.writing() as ledger:
-        for hour, equity in enumerate(("10000", "10012.345678901234567890")):
+        for hour, equity in enumerate(("10000", "10012.345678901234567890", "10013")):
             at = START + timedelta(hours=hour)
             ledger.append(e.EquityMarked(at, D(equity), D(9000), D("0.1"), D("0.002"), {"BTC/USDT": D("1E+2")}))
-    points = reads.equity_series(log.engine)
-    assert [(point.at, point.equity) for point in points] == [
-        (START, D(10_000)),
-        (START + timedelta(hours=1), D("10012.345678901234567890")),
+    marks = worth.marks(log.engine, since=None, until=log.book.seq)
+    assert [(mark.at, mark.equity) for mark in marks[:2]] == [
+        (START, 10_000),
+        (START + timedelta(hours=1), 10012.34567890123456789),
     ]
-    assert reads.equity_series(log.engine, since=START + timedelta(minutes=1)) == points[1:]
+    late = START + timedelta(minutes=61)
+    assert worth.marks(log.engine, since=late, until=log.book.seq) == marks[1:]
+    assert worth.marks(log.engine, since=late, until=log.book.seq - 1) == marks[1:2]
 
 
 def test_refusals_are_counted_by_rule_and_paged(told: Log) -> None:

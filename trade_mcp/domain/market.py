@@ -62,3 +62,18 @@ class Bar(Struct, frozen=True, gc=False):
     low: Decimal
     close: Decimal
     volume: Decimal
+
+
+PERIODS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def period(text: str) -> timedelta:
+    """The length of time that ``text`` says: a whole number of minutes, hours, days or weeks (m, h, d, w).
+
+    >>> period("7d")
+    datetime.timedelta(days=7)
+    """
+    count, unit = text[:-1], text[-1:]
+    if unit not in PERIODS or not count.isascii() or not count.isdigit() or not 0 < int(count[:7]) <= 100_000:
+        raise BadInput(f"{text!r} is not a period", hint="for example 24h, 7d or 4w")
+    return int(count) * PERIODS[unit]

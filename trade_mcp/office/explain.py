@@ -8,7 +8,7 @@ from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Order, OrderRequest, Role, Source
 from trade_mcp.office.told import beside, told
-from trade_mcp.quant.performance import Trade, replay
+from trade_mcp.quant.performance import Trade, trades_of
 from trade_mcp.store import journal, memory, reads
 from trade_mcp.store.journal import Entry
 from trade_mcp.store.log import Log
@@ -60,12 +60,12 @@ def explain(ledger: Log, order_id: str) -> Story:
         return _refused(ledger, own, refusal)
     order = reads.order(reader, order_id)
     assert order is not None, "an order with events has a row"
-    trades, fills = replay(journal.trades_of(reader, order.symbol), book.quote)
     root = order.parent or order.order_id
-    number = next((fill.trade for fill in fills if root in (fill.order.order_id, fill.order.parent)), None)
-    trade = None if number is None else trades[number]
+    fills = reads.fills_of_trade(reader, root)
+    held = [position.entry_id for position in book.positions.values() if not position.dust]
+    trade = next(iter(trades_of(fills, still_open=held).values()), None)
     root = root if trade is None else trade.entry_id
-    traded = {fill.order.order_id for fill in fills if fill.trade == number}
+    traded = {one.fill.order_id for one in fills}
     exits = {leg.order_id for leg in reads.exits_of(reader, root)}
     entries = journal.of_orders(reader, traded | exits | {order_id, root})
     if trade is not None:

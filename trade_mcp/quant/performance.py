@@ -1,4 +1,4 @@
-"""Performance: closed trades, their record, and drawdown; exact, from the events of the ledger."""
+"""Performance: closed trades out of fills, and their record; money exact, ratios with the number they are made of."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,12 +6,27 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from trade_mcp.domain.book import Book
-from trade_mcp.domain.events import DustBooked, Event, Filled, OwnerChanged
-from trade_mcp.domain.fold import fold
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Fill, Order, Side, Source
+from trade_mcp.domain.order import Fill, Role, Side, Source
 from trade_mcp.domain.position import COST_STEP
+from trade_mcp.quant.measure import Measure, few, nothing
+
+MIN_TRADES = 5  # closed ones, until a ratio of them says anything
+
+DERIVED = {"-rung-": "ladder", "-time-": "time"}  # in the ids of closes that the desk makes by itself
+CLOSED_BY = {Source.LOOP: "loop", Source.MODEL: "model", Source.OPERATOR: "operator", Source.EXIT: "market exit"}
+
+
+class Traded(Struct, frozen=True):
+    """A fill with what its order was for. ``realised``: profit of what it sold, before fees, quote currency."""
+
+    seq: int
+    fill: Fill
+    source: Source
+    role: Role
+    strategy: str
+    entry_id: str  # the entry of the position it belongs to
+    realised: Decimal
 
 
 class Trade(Struct, kw_only=True, gc=False):
@@ -20,11 +35,11 @@ class Trade(Struct, kw_only=True, gc=False):
     symbol: str
     strategy: str
     source: Source  # who opened it
-    owner: Source  # whose it is, or was at the end
     entry_id: str
     opened: datetime
     closed: datetime | None = None  # None: still open
-    size: Decimal = ZERO  # bought and kept, with what dust of before joined it
+    exit_kind: str = ""  # how it ended: "stop", "target", "ladder", "time", "market exit", or who closed it
+    size: Decimal = ZERO  # bought and kept
     cost: Decimal = ZERO  # what that was bought for
     sold: Decimal = ZERO
     proceeds: Decimal = ZERO
@@ -33,7 +48,7 @@ class Trade(Struct, kw_only=True, gc=False):
 
     @property
     def entry(self) -> Decimal | None:
-        """Average price it was bought at; None if there was nothing to sell."""
+        """Average price it was bought at; None if nothing was kept."""
         return (self.cost / self.size).quantize(COST_STEP) if self.size else None
 
     @property
@@ -45,71 +60,55 @@ class Trade(Struct, kw_only=True, gc=False):
     def net(self) -> Decimal:
         return self.profit - self.fees
 
-
-class Booked(Struct, frozen=True, gc=False):
-    """One fill, what it realised (before fees), and the index of the trade it belongs to."""
-
-    order: Order
-    fill: Fill
-    realised: Decimal
-    trade: int
+    @property
+    def rested(self) -> bool:
+        """Whether an order that rested at the venue ended it: then the exit lies somewhere inside its bar."""
+        return self.exit_kind in (Role.STOP, Role.TARGET)
 
 
-def replay(events: Iterable[Event], quote: str) -> tuple[list[Trade], list[Booked]]:
-    """All trades and all fills of a ledger in ``quote``, oldest first.
+def trades_of(fills: Iterable[Traded], *, still_open: Iterable[str]) -> dict[str, Trade]:
+    """The trades that ``fills`` (whole trades, in the order they were booked) add up to, by entry, oldest first.
 
-    Takes every event of the kinds ``MONEY`` in their order; others are passed over. Their sums are those of the Book
-    to the last digit, because the same fold makes them. A trade is over when nothing, or only dust, is left of it.
+    ``still_open`` are the entries of the positions held now; one that only dust is left of is over.
     """
-    book = Book(quote=quote)
-    trades: list[Trade] = []
-    fills: list[Booked] = []
-    current: dict[str, int] = {}
-    for event in events:
-        match event:
-            case Filled(order=order, fill=fill):
-                symbol, realised = fill.symbol, book.realised
-                before = book.position(symbol)
-                # The fold starts a new position here: from flat, or from dust that a buy joins.
-                if before.size == 0 or (before.dust and fill.side is Side.BUY):
-                    current[symbol] = len(trades)
-                    trades.append(_opened(order, fill))
-                    trades[-1].size, trades[-1].cost = before.size, before.cost
-                fold(book, book.seq, event)
-                index, after = current[symbol], book.position(symbol)
-                fills.append(Booked(order, fill, book.realised - realised, index))
-                trade = trades[index]
-                trade.profit += book.realised - realised
-                trade.fees += fill.fee_quote
-                if fill.side is Side.BUY:
-                    trade.size += after.size - before.size
-                    trade.cost += after.cost - before.cost
-                else:
-                    trade.sold += fill.size
-                    trade.proceeds += fill.size * fill.price
-                trade.closed = fill.at if after.size == 0 or after.dust else None
-            case OwnerChanged(symbol=symbol, owner=owner):
-                fold(book, book.seq, event)
-                trades[current[symbol]].owner = owner
-            case DustBooked(symbol=symbol):
-                fold(book, book.seq, event)
-                last = next(booked.fill.at for booked in reversed(fills) if booked.trade == current[symbol])
-                trades[current[symbol]].closed = last
-    return trades, fills
+    trades: dict[str, Trade] = {}
+    for one in fills:
+        fill = one.fill
+        trade = trades.get(one.entry_id)
+        if trade is None:
+            trade = trades[one.entry_id] = Trade(
+                symbol=fill.symbol,
+                strategy=one.strategy,
+                source=one.source,
+                entry_id=one.entry_id,
+                opened=fill.at,
+            )
+        trade.profit += one.realised
+        trade.fees += fill.fee_quote
+        if fill.side is Side.BUY:
+            # A fee in the base coin costs size, not cash.
+            in_base = fill.fee_currency == fill.symbol.partition("/")[0]
+            kept = fill.size - fill.fee if in_base else fill.size
+            trade.size += kept
+            trade.cost += kept * fill.price
+        else:
+            trade.sold += fill.size
+            trade.proceeds += fill.size * fill.price
+            trade.exit_kind = exit_kind(one)
+        trade.closed = fill.at
+    for entry_id in still_open:
+        if entry_id in trades:
+            trades[entry_id].closed = None
+    return trades
 
 
-MONEY = (Filled, OwnerChanged, DustBooked)
-
-
-def _opened(order: Order, fill: Fill) -> Trade:
-    return Trade(
-        symbol=fill.symbol,
-        strategy=order.strategy,
-        source=order.source,
-        owner=order.source,
-        entry_id=order.parent or order.order_id,
-        opened=fill.at,
-    )
+def exit_kind(sale: Traded) -> str:
+    """What kind of exit a sale was."""
+    if sale.role in (Role.STOP, Role.TARGET):
+        return sale.role.value
+    if sale.source is Source.EXIT:
+        return next((kind for mark, kind in DERIVED.items() if mark in sale.fill.order_id), CLOSED_BY[Source.EXIT])
+    return CLOSED_BY[sale.source]
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -143,20 +142,21 @@ def record(trades: Iterable[Trade]) -> Record:
     )
 
 
-def max_drawdown(points: Iterable[tuple[Decimal, Decimal]]) -> float:
-    """The deepest fall from the peak, as a fraction of the peak, net of flows.
-
-    ``points`` are (equity, money that came or went since the point before), oldest first.
-
-    >>> max_drawdown([(Decimal(100), Decimal(0)), (Decimal(90), Decimal(0)), (Decimal(190), Decimal(100))])
-    0.1
-    """
-    peak, deepest = ZERO, 0.0
-    for equity, flow in points:
-        peak = max(peak + flow, equity)
-        if peak > 0:
-            deepest = max(deepest, float((peak - equity) / peak))
-    return deepest
+def trade_measures(of: Record) -> dict[str, Measure]:
+    """Win rate, profit factor and expectancy (quote currency a trade) of a record, if it has enough trades."""
+    values = {
+        "win_rate": of.win_rate,
+        "profit_factor": of.profit_factor,
+        "expectancy": None if of.expectancy is None else float(of.expectancy),
+    }
+    if of.closed < MIN_TRADES:
+        return {name: few("trades", of.closed, needed=MIN_TRADES) for name in values}
+    return {
+        name: nothing("trades", of.closed, "no trade lost")
+        if value is None
+        else Measure(value=value, sample=of.closed, of="trades")
+        for name, value in values.items()
+    }
 
 
 def _mean(values: list[Decimal]) -> Decimal | None:

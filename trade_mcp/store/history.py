@@ -6,7 +6,7 @@ from typing import Any
 
 from trade_mcp.domain import events as e
 from trade_mcp.store.engine import Reader
-from trade_mcp.store.text import when
+from trade_mcp.store.text import when, whenever
 
 
 def events(
@@ -46,11 +46,14 @@ def refusals_by_rule(reader: Reader, *, since: datetime | None = None) -> dict[s
     return dict(Counter(rule for event in refused(reader, since=since) for rule, _ in event.rules).most_common())
 
 
-def placed(reader: Reader, *, since: datetime | None = None, until: int | None = None) -> list[tuple[str, str, int]]:
-    """How many orders there are by source and status: those decided from market time ``since`` on."""
+def placed(
+    reader: Reader, *, since: datetime | None = None, before: datetime | None = None, until: int | None = None
+) -> list[tuple[str, str, int]]:
+    """How many orders there are by source and status: those decided from market time ``since`` on, and ``before``."""
     sql = (
-        "SELECT source, status, count(*) FROM orders WHERE (? IS NULL OR at >= ?) AND (? IS NULL OR placed <= ?)"
-        " GROUP BY source, status ORDER BY source, status"
+        "SELECT source, status, count(*) FROM orders WHERE (? IS NULL OR at >= ?) AND (? IS NULL OR at < ?)"
+        " AND (? IS NULL OR placed <= ?) GROUP BY source, status ORDER BY source, status"
     )
-    start = None if since is None else when(since)
-    return [(source, status, count) for source, status, count in reader.rows(sql, (start, start, until, until))]
+    start, end = whenever(since), whenever(before)
+    rows = reader.rows(sql, (start, start, end, end, until, until))
+    return [(source, status, count) for source, status, count in rows]

@@ -36,15 +36,6 @@ def of_symbol(reader: Reader, symbol: str, *, first: int, last: int) -> list[Ent
     return _entries(reader, where, (first, last, *ABOUT_SYMBOL, symbol))
 
 
-def trades_of(reader: Reader, symbol: str) -> list[e.Event]:
-    """What moved money or a position of ``symbol``, oldest first: what its trades are replayed from."""
-    sql = (
-        "SELECT payload FROM events WHERE seq IN (SELECT seq FROM fills WHERE symbol = ?)"
-        " OR (kind IN ('owner_changed', 'dust_booked') AND json_extract(payload, '$.symbol') = ?) ORDER BY seq"
-    )
-    return [e.decode(payload) for (payload,) in reader.rows(sql, (symbol, symbol))]
-
-
 def _entries(reader: Reader, where: str, values: tuple[str | int, ...]) -> list[Entry]:
     rows = reader.rows(f"SELECT {COLUMNS} FROM events WHERE {where}", values)
     return [

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.events import OrderRefused, decode
 from trade_mcp.domain.order import LIVE, Fill, Order, Role, Side, Source, Status
+from trade_mcp.quant.performance import Traded
 from trade_mcp.store.engine import Reader
 from trade_mcp.store.text import when
 
@@ -20,29 +20,12 @@ STATUSES = {
     "closed": frozenset(Status) - LIVE,
 }
 
+FILL = (
+    "seq, trade_id, order_id, symbol, side, size, price, fee, fee_currency, fee_quote, at, maker,"
+    " source, role, strategy, entry_id, realised"
+)
+
 _order = msgspec.json.Decoder(Order).decode
-
-
-class Traded(Struct, frozen=True):
-    """A fill with what its order was for. ``realised``: profit of what it sold, before fees, quote currency."""
-
-    seq: int
-    fill: Fill
-    source: Source
-    role: Role
-    strategy: str
-    entry_id: str  # the entry of the position it belongs to
-    realised: Decimal
-
-
-class EquityPoint(Struct, frozen=True, gc=False):
-    """Equity at market time ``at``. ``exposure`` and ``heat`` are fractions of it."""
-
-    at: datetime
-    equity: Decimal
-    cash: Decimal
-    exposure: Decimal
-    heat: Decimal
 
 
 def order(reader: Reader, order_id: str) -> Order | None:
@@ -98,22 +81,31 @@ def exits_of(reader: Reader, entry_id: str) -> list[Order]:
 
 def fills(reader: Reader, *, since: datetime | None = None, until: int | None = None) -> list[Traded]:
     """Fills in the order they were booked: from market time ``since`` on, up to event ``until``."""
-    sql = (
-        "SELECT seq, trade_id, order_id, symbol, side, size, price, fee, fee_currency, fee_quote, at, maker,"
-        " source, role, strategy, entry_id, realised"
-        " FROM fills WHERE (? IS NULL OR at >= ?) AND (? IS NULL OR seq <= ?) ORDER BY seq"
-    )
+    sql = f"SELECT {FILL} FROM fills WHERE (? IS NULL OR at >= ?) AND (? IS NULL OR seq <= ?) ORDER BY seq"
     start = None if since is None else when(since)
     return [_traded(*row) for row in reader.rows(sql, (start, start, until, until))]
 
 
-def equity_series(reader: Reader, *, since: datetime | None = None) -> list[EquityPoint]:
-    """Equity as it was marked, oldest first."""
-    sql = "SELECT at, equity, cash, exposure, heat FROM equity WHERE (? IS NULL OR at >= ?) ORDER BY seq"
-    start = None if since is None else when(since)
-    return [
-        EquityPoint(datetime.fromisoformat(at), *map(Decimal, money)) for at, *money in reader.rows(sql, (start, start))
-    ]
+def fills_of_trade(reader: Reader, order_id: str) -> list[Traded]:
+    """Every fill of the trade that an order, or an exit of that order, filled in; [] while neither filled."""
+    sql = (
+        f"SELECT {FILL} FROM fills WHERE entry_id = (SELECT entry_id FROM fills JOIN orders USING (order_id)"
+        " WHERE orders.order_id = ? OR orders.parent = ? ORDER BY fills.seq LIMIT 1) ORDER BY seq"
+    )
+    return [_traded(*row) for row in reader.rows(sql, (order_id, order_id))]
+
+
+def fills_of_trades(reader: Reader, *, since: datetime, until: int, held: Iterable[str]) -> list[Traded]:
+    """Every fill, up to event ``until``, of the trades that filled from market time ``since`` on, and of ``held``.
+
+    ``held`` are ids of entries. Fills come in the order they were booked.
+    """
+    entries = tuple(held)
+    sql = (
+        f"SELECT {FILL} FROM fills WHERE seq <= ? AND (entry_id IN (SELECT entry_id FROM fills WHERE at >= ?)"
+        f" OR entry_id IN ({_marks(entries)})) ORDER BY seq"
+    )
+    return [_traded(*row) for row in reader.rows(sql, (until, when(since), *entries))]
 
 
 def _traded(

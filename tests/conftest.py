@@ -17,6 +17,8 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=3, help="how many seeds each storm runs")
+    parser.addoption("--soak-days", type=float, default=7.0, help="market time of a soak")
+    parser.addoption("--soak-minutes", type=float, default=12.0, help="real time it takes")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadConfig
-from trade_mcp.domain.exits import Distance
 from trade_mcp.risk.policy import LIMITS, Policy
 from trade_mcp.settings import Settings, as_environment, load_settings
 

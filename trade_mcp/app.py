@@ -129,7 +129,7 @@ def build(settings: Settings, program: str) -> App:
             exits=exits,
             judge=judge,
             clock=clock,
-            default_stop=settings.exits.stop,
+            rules=settings.exit_rules,
         )
         reconcile = Reconcile(ledger, venue, sender, clock=clock)
         signals = Signals(market, strategies, weights=settings.loop.weights, clock=clock)
@@ -156,7 +156,7 @@ def build(settings: Settings, program: str) -> App:
                 gate=gate,
                 judge=judge,
                 clock=clock,
-                exits=settings.exits.plan,
+                rules=settings.exit_rules,
                 risk_per_trade=settings.loop.risk_per_trade,
                 entry_threshold=settings.loop.entry_threshold,
             ),

@@ -10,7 +10,8 @@ from statistics import quantiles
 import pytest
 
 from trade_mcp.app import build
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, Side, Source
 from trade_mcp.settings import load_settings
 

@@ -18,7 +18,8 @@ from decimal import Decimal as D
 import pytest
 
 from trade_mcp.domain.book import Book, Entered
-from trade_mcp.domain.exits import Distance, ExitPlan, Levels
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import spot
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, OrderType, Role, Side, Source

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from trade_mcp.app import App, build
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import VenueUnreachable
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import Order, OrderRequest, Report, Side
 from trade_mcp.settings import load_settings
 

@@ -17,9 +17,10 @@ from trade_mcp import __version__
 from trade_mcp.app import App
 from trade_mcp.desk.exits import free_size
 from trade_mcp.desk.reconcile import differences
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.domain.events import TradingState
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan, Rung
 from trade_mcp.domain.order import OrderRequest, OrderType, Role, Side, Source
 from trade_mcp.store import reads
 from trade_mcp.store.verify import verify
@@ -75,6 +76,9 @@ class Storm:
         return self.chance.choice([BTC, ETH])
 
     def distance(self) -> Distance:
+        kind = self.chance.random()
+        if kind < 0.2:
+            return Distance(atr=D(self.chance.randrange(5, 80)) / 10)
         return Distance(fraction=D(self.chance.randrange(3, 60)) / 1000)
 
     def plan(self) -> ExitPlan:
@@ -83,6 +87,9 @@ class Storm:
             stop=self.distance() if pick() < 0.8 else None,
             target=self.distance() if pick() < 0.5 else None,
             trail=self.distance() if pick() < 0.3 else None,
+            rungs=(Rung(D("0.4"), self.distance()), Rung(D("0.3"), self.distance())) if pick() < 0.2 else (),
+            break_even=self.distance() if pick() < 0.2 else None,
+            max_hold=self.chance.randrange(300, 7200) if pick() < 0.1 else None,
         )
 
     def buy(self, app: App) -> None:
@@ -184,8 +191,14 @@ def weather(stage: Stage, seed: int, steps: int) -> None:
     assert not [order for order in book.live() if order.status in ("pending", "cancelling")]
     for symbol, position in book.positions.items():
         stops = [order.open_size for order in book.live(symbol) if order.role is Role.STOP]
-        unsold = free_size(book, symbol, app.market.instrument(symbol))  # the rest is being sold at the market
-        assert stops == ([unsold] if unsold and not position.dust else []), (symbol, position)
+        instrument = app.market.instrument(symbol)
+        unsold = free_size(book, symbol, instrument)  # the rest is being sold at the market
+        stop = position.levels.stop_price or position.entry
+        growing = any(order.side is Side.BUY for order in book.live(symbol))  # too small to be sold, so far
+        if unsold and not position.dust and (instrument.sellable(unsold, stop) or not growing):
+            assert stops == [unsold], (symbol, position.levels)
+        else:
+            assert stops == [], (symbol, position.levels)
     at_venue = {report.order_id for report in app.venue.open_orders()}
     assert at_venue == set(book.orders)
     fills = reads.fills(app.engine)

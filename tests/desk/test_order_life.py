@@ -10,9 +10,10 @@ from msgspec import structs
 from desk.stage import BTC, STOP_2, WARM, buy, flat, losing, on, watched
 from trade_mcp.app import App
 from trade_mcp.desk.reconcile import differences
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput, IdConflict, LeaseLost
 from trade_mcp.domain.events import Alarm, OrderCancelling, TradingState
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderType, Role, Side, Source, Status
 from trade_mcp.ports import Balance
 from trade_mcp.store import history, reads

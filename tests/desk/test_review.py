@@ -9,8 +9,9 @@ import pytest
 from desk.stage import BTC, ETH, STEP, STOP_2, WARM, buy, flat, losing, on, watched
 from trade_mcp.app import App
 from trade_mcp.desk.exits import Armed
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput, IdConflict, VenueRejected
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position, apply_fill

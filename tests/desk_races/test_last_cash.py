@@ -17,7 +17,8 @@ from desk_races.racer import Outcome, Round
 from store.ledgers import D, empty
 from trade_mcp.app import App, build
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, OrderType, Side
 from trade_mcp.settings import load_settings
 from trade_mcp.store.text import as_json

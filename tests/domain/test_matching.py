@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from trade_mcp.domain.exits import Distance
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.instrument import spot
 from trade_mcp.domain.market import Bar, Quote
 from trade_mcp.domain.matching import (

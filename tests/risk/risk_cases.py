@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import structs
 
 from trade_mcp.domain.book import Book, Entered
-from trade_mcp.domain.exits import Distance, ExitPlan, Levels
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import spot
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, OrderType, Role, Side, Source

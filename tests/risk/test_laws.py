@@ -28,8 +28,9 @@ from risk.risk_cases import (
 )
 from risk.risk_cases import sell as sell_order
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import Order, OrderType, Role, Side, Source
 from trade_mcp.risk.assess import assess, headroom_notional, refused
 from trade_mcp.risk.policy import Policy

@@ -6,8 +6,9 @@ import pytest
 
 from risk.risk_cases import BTC, ETH, NOW, POLICY, PRICES, STOP_2, book, buy, entered, held, policy, view
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
-from trade_mcp.domain.exits import Distance, Levels
+from trade_mcp.domain.exits import Levels
 from trade_mcp.risk.assess import assess, headroom_notional
 from trade_mcp.risk.policy import LIMITS, Policy
 from trade_mcp.risk.proposal import View, propose, propose_levels

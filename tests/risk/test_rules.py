@@ -20,8 +20,9 @@ from risk.risk_cases import (
     sell,
     view,
 )
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
-from trade_mcp.domain.exits import Distance, ExitPlan, Levels
+from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import spot
 from trade_mcp.domain.order import OrderType, Role, Source
 from trade_mcp.risk.policy import LIMITS

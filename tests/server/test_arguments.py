@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput
-from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.order import OrderRequest, OrderType, Side
 from trade_mcp.server import strict
 from trade_mcp.server.tools.arguments import order_request

@@ -10,7 +10,8 @@ from msgspec import structs
 
 from clocks import REAL, START, ManualClock
 from trade_mcp.domain import events as e
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import Fill, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.store.engine import Engine, open_engine
 from trade_mcp.store.log import Ledger, Log, open_ledger

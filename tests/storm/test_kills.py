@@ -38,8 +38,8 @@ PROGRAMS = ("watch", "loop", "serve")
 class Desk:
     """`trade-mcp up` in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, for_s: float, **more: str):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *arguments: str, for_s: float, port: int | None = None, **more: str):
+        self.folder, self.port = folder, port or free_port()
         self.env = environment(folder, **more)
         command = [sys.executable, "-m", "trade_mcp", "up", "--json", "--port", str(self.port), "--for", f"{for_s}s"]
         self.out = (folder / "out").open("wb")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadConfig, ForeignDatabase, ForeignLedger, SchemaNewer, VenueRejected
-from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.order import Fill, OrderType, Report, Side, Status, TimeInForce
 from trade_mcp.venues.paper import PaperVenue, open_paper
 from venues.bars import BTC, ETH, START, STEP, BarFeed, HandClock, bars, limit, order, stop

@@ -12,6 +12,7 @@ from trade_mcp.desk.receipt import Receipt
 from trade_mcp.desk.signals import Signals, SymbolView
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, LeaseLost, TradeError
+from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, levels
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.domain.order import OrderRequest, Role, Side, Source
@@ -63,13 +64,13 @@ class Decide:
         gate: Gate,
         judge: Judge,
         clock: Clock,
-        exits: ExitPlan,
+        rules: ExitRules,
         risk_per_trade: Decimal,
         entry_threshold: float,
     ):
         self._log, self._market, self._signals = ledger, market, signals
         self._gate, self._judge, self._clock = gate, judge, clock
-        self._exits, self._risk, self._threshold = exits, risk_per_trade, entry_threshold
+        self._rules, self._risk, self._threshold = rules, risk_per_trade, entry_threshold
 
     def step(self, lease: Lease | None = None, *, dry_run: bool = False) -> TickReport:
         """Decide about every symbol now. A symbol that fails never hides the next. Raises LeaseLost."""
@@ -163,7 +164,13 @@ class Decide:
         return self._decision(view, "exit", receipt, reason)
 
     def _enter(self, view: SymbolView, book: Book, *, lease: Lease | None, dry_run: bool) -> Decision:
-        size, sized = self._size(view.symbol, book)
+        plan = self._rules.plan_for(view.leader, view.strength)
+        if plan.needs_range:
+            average = self._market.average_range(view.symbol)
+            if average is None:
+                return self._none(view, "no size: the average true range that its exits count in is not known yet")
+            plan = plan.with_range(average)
+        size, sized = self._size(view.symbol, plan, book)
         if size <= 0:
             return Decision(view.symbol, "none", sized, view.strength, view.leader)
         reason = f"{view.summary()} crossed {self._threshold:+.2f}; {sized}"
@@ -172,7 +179,7 @@ class Decide:
             symbol=view.symbol,
             side=Side.BUY,
             size=size,
-            exits=self._exits,
+            exits=plan,
             strategy=view.leader,
             reason=reason,
         )
@@ -183,14 +190,14 @@ class Decide:
             return Decision(view.symbol, "enter" if preview.allowed else "refused", said, view.strength, view.leader)
         return self._decision(view, "enter", self._gate.submit(request, Source.LOOP, lease=lease), reason)
 
-    def _size(self, symbol: str, book: Book) -> tuple[Decimal, str]:
+    def _size(self, symbol: str, plan: ExitPlan, book: Book) -> tuple[Decimal, str]:
         """Base units to buy and the sentence behind it; 0 with the reason why not."""
         instrument, view = self._market.instrument(symbol), self._judge.view(book, symbol)
         now = standing(book, view.marks)
         if view.quote is None or now.equity is None:
             return Decimal(0), f"no data: {view.quote_problem or 'a held symbol has no price'}"
         entry = view.quote.ask
-        stop = levels(self._exits, entry).stop_price
+        stop = levels(plan, entry).stop_price
         if stop is None:
             return Decimal(0), "no size: [exits] has no stop, so the risk of a trade is unknown"
         wanted = instrument.round_size(

@@ -14,9 +14,9 @@ from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.events import Alarm, DustBooked, OrderCancelling, OrderPending, OrderRefused
-from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position
@@ -228,7 +228,7 @@ def legs_of(position: Position, instrument: Instrument, size: Decimal, *, restin
     if held.trail is None:
         stop = Leg(Role.STOP, OrderType.STOP, size, trigger_price=trigger)
     else:
-        floor = instrument.price_up(held.stop) if held.stop is not None else ZERO
+        floor = instrument.price_up(held.fixed_stop) if held.fixed_stop is not None else ZERO
         for order in resting:
             placed = order.trigger_price
             if (

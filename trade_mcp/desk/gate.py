@@ -10,17 +10,17 @@ from trade_mcp.desk.exits import Armed, Exits, free_size
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.receipt import Outcome, Preview, Receipt
-from trade_mcp.desk.resolve import check_distance, fingerprint, resolve
+from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, TradeError
-from trade_mcp.domain.exits import Distance, ExitPlan, Levels, levels
+from trade_mcp.domain.exit_rules import ExitRules
+from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused
-from trade_mcp.risk.standing import sound
 from trade_mcp.risk.verdict import Verdict
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
@@ -30,7 +30,7 @@ LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whos
 
 
 class Gate:
-    """Places, cancels, closes and protects. ``default_stop`` is for entries that bring no stop."""
+    """Places, cancels, closes and protects. ``rules`` have the stop of entries that bring none."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Gate:
         exits: Exits,
         judge: Judge,
         clock: Clock,
-        default_stop: Distance | None,
+        rules: ExitRules,
     ):
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
-        self._judge, self._clock, self._default_stop = judge, clock, default_stop
+        self._judge, self._clock, self._rules = judge, clock, rules
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
 
     def submit(self, request: OrderRequest, source: Source, *, lease: Lease | None = None) -> Receipt:
@@ -163,6 +163,11 @@ class Gate:
         Tightening always passes; loosening is judged like an entry. Raises BadInput (no position, wrong side).
         """
         view = self._judge.view(self._log.refresh(), symbol)
+        check_numbers(plan)
+        check_plan(plan if plan.has_stop else structs.replace(plan, stop=self._log.book.position(symbol).levels.stop))
+        if plan.break_even is not None:
+            plan = structs.replace(plan, costs=2 * view.instrument.taker_fee)
+        plan = ranged(plan, self._market.average_range(symbol) if plan.needs_range else None, symbol)
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
             if position is None or position.dust:
@@ -321,12 +326,15 @@ class Gate:
             return True
 
     def _resolve(self, request: OrderRequest, source: Source, *, quote: Quote | None) -> Order:
+        default = self._rules.plan_for(request.strategy)
+        ranges = default.needs_range or (request.exits is not None and request.exits.needs_range)
         return resolve(
             request,
             source,
             instrument=self._market.instrument(request.symbol),
             quote=quote,
-            stop=self._default_stop,
+            default=default,
+            average_range=self._market.average_range(request.symbol) if ranges else None,
             now=self._clock.market(),
             real=self._clock.real(),
             send_within=SEND_WITHIN,
@@ -385,25 +393,28 @@ def _story(order: Order) -> str:
 
 
 def _changed(position: Position, plan: ExitPlan, price: Decimal | None, *, now: datetime) -> Levels:
-    """The levels after ``plan``. Raises BadInput for no number, or a level on the wrong side of ``price``."""
-    for part in (plan.stop, plan.target, plan.trail):
-        number = (part.amount or part.fraction) if isinstance(part, Distance) else part
-        if isinstance(part, Distance) and number is not None and sound(number):
-            check_distance(part)
-        elif part is not None and (number is None or not sound(number)):
-            raise BadInput(f"an exit at {number} makes no sense", hint="give a price above zero, or a distance like 2%")
-    asked = levels(plan, position.entry)
+    """The levels after ``plan``. Raises BadInput for a level on the wrong side of ``price``."""
     old = position.levels
-    peak = old.peak
-    if plan.trail is not None and peak is None:
-        peak = max(position.entry, price) if price is not None else position.entry
+    asked = levels(plan, position.entry, at=position.opened_at)
+    if not plan.has_stop:  # 1R is what the stop that stands risks
+        standing = structs.replace(plan, stop=old.stop, trail=None if old.stop is not None else old.trail)
+        asked = structs.replace(levels(standing, position.entry, at=position.opened_at), stop=None, trail=None)
+    begins = asked.trail is not None and old.trail is None
     new = Levels(
-        stop=asked.stop if plan.stop is not None else old.stop,
-        target=asked.target if plan.target is not None else old.target,
-        trail=plan.trail or old.trail,
-        peak=peak,
-        since=now if plan.trail is not None and old.trail is None else old.since,
+        stop=asked.stop or old.stop,
+        target=asked.target or old.target,
+        trail=asked.trail or old.trail,
+        peak=old.peak,
+        since=now if begins else old.since,
+        even_at=asked.even_at or old.even_at,
+        even_stop=asked.even_stop or old.even_stop,
+        rungs=asked.rungs or old.rungs,
+        until=asked.until or old.until,
     )
+    if begins and old.follows and old.fixed_stop is not None:  # its peak is older than the trail that hangs from it
+        new = structs.replace(new, stop=max(old.fixed_stop, new.stop or old.fixed_stop))
+    if new.follows and (old.peak is None or begins):
+        new = structs.replace(new, peak=max(position.entry, price) if price is not None else position.entry)
     if price is not None:
         stop = new.stop_price
         if stop is not None and stop >= price:

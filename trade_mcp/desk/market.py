@@ -1,5 +1,6 @@
 """Market: instruments and prices of now, as the desk sees them. They come from here, never from a request."""
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from difflib import get_close_matches
@@ -10,6 +11,10 @@ from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import Quote
 from trade_mcp.ports import Clock, Feed, Venue
 from trade_mcp.quant.candles import Candles
+from trade_mcp.quant.indicators import atr
+
+RANGE_PERIOD = 14
+RANGE_BARS = 15 * RANGE_PERIOD + 1  # until the first bar weighs nothing in Wilder's average
 
 
 class Market:
@@ -44,6 +49,15 @@ class Market:
         """The newest closed bars. Raises UnknownSymbol, BadInput (timeframe)."""
         self.instrument(symbol)
         return self._feed.candles(symbol, timeframe or self.timeframe, now=self._clock.market(), limit=limit)
+
+    def average_range(self, symbol: str) -> Decimal | None:
+        """The average true range of the newest bars (quote currency per unit); None while it is not known."""
+        try:
+            candles = self.candles(symbol, limit=RANGE_BARS)
+        except FeedError:
+            return None
+        found = float(atr(candles, RANGE_PERIOD)[-1]) if len(candles) else math.nan
+        return Decimal(f"{found:.10g}") if found > 0 else None
 
     def recent(self, symbol: str, count: int) -> tuple[Decimal, ...] | None:
         """Closes of the newest bars, newest last; None when the feed has none."""

@@ -8,14 +8,15 @@ from decimal import Decimal
 import msgspec
 from msgspec import structs
 
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput
-from trade_mcp.domain.exits import Distance, ExitPlan, levels
+from trade_mcp.domain.exits import ExitPlan, check_plan, levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source, TimeInForce
 from trade_mcp.risk.standing import SLACK, sound
 
-DERIVED = re.compile(r"-(stop|target|exit)-\d+$")  # ids that exits get from their entry's
+DERIVED = re.compile(r"-(stop|target|exit|rung|time)-\d+$")  # ids that exits get from their entry's
 
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT})
@@ -27,12 +28,14 @@ def resolve(
     *,
     instrument: Instrument,
     quote: Quote | None,
-    stop: Distance | None,
+    default: ExitPlan,
+    average_range: Decimal | None,
     now: datetime,
     real: datetime,
     send_within: timedelta,
 ) -> Order:
-    """The order that ``request`` means. ``stop`` is the default for an entry that brings none.
+    """The order that ``request`` means. ``default`` has the stop of an entry that brings none, ``average_range`` is
+    what one ATR is worth (None: unknown, and refused where a distance counts in it).
 
     Numbers that are not sane are passed on as they are: the rules refuse them before any comparison. Raises BadInput
     for a combination that makes no sense.
@@ -41,8 +44,8 @@ def resolve(
     check_shape(request)
     entry = request.side is Side.BUY
     exits = request.exits
-    if entry and stop is not None and (exits is None or not exits.has_stop):
-        exits = structs.replace(exits or ExitPlan(), stop=stop)
+    if entry:
+        exits = _completed(exits or ExitPlan(), default, instrument=instrument, average_range=average_range)
     price = reference(request, quote)
     sane = all(map(sound, numbers(request)))
     if entry and sane and price is not None and exits is not None:
@@ -80,8 +83,26 @@ def resolve(
         strategy=request.strategy,
         reason=request.reason,
         request=fingerprint(request),
-        exits=exits if entry else None,
+        exits=exits if entry and exits != ExitPlan() else None,
     )
+
+
+def _completed(plan: ExitPlan, default: ExitPlan, *, instrument: Instrument, average_range: Decimal | None) -> ExitPlan:
+    """``plan`` with the default stop if it has none, what a round trip costs, and its ATRs in the quote currency."""
+    if not plan.has_stop:
+        plan = structs.replace(plan, stop=default.stop, trail=default.trail)
+    if plan.break_even is not None:
+        plan = structs.replace(plan, costs=2 * instrument.taker_fee)
+    return ranged(plan, average_range, instrument.symbol)
+
+
+def ranged(plan: ExitPlan, average_range: Decimal | None, symbol: str) -> ExitPlan:
+    """``plan`` with its ATRs in the quote currency. Raises BadInput while the range is unknown."""
+    if not plan.needs_range:
+        return plan
+    if average_range is None:
+        raise BadInput(f"the average true range of {symbol} is not known yet", hint="give a distance in %")
+    return plan.with_range(average_range)
 
 
 def fingerprint(request: OrderRequest) -> str:
@@ -112,8 +133,9 @@ def numbers(request: OrderRequest) -> list[Decimal]:
     """Every number of a request that is given."""
     plan = request.exits or ExitPlan()
     loose = [request.size, request.notional, request.limit_price, request.trigger_price]
-    for part in (plan.stop, plan.target, plan.trail, request.trailing):
-        loose += [part.fraction, part.amount] if isinstance(part, Distance) else [part]
+    for part in (*(part for _, part in plan.parts), request.trailing):
+        loose += [part.said, part.amount] if isinstance(part, Distance) else [part]
+    loose += [rung.share for rung in plan.rungs]
     return [number for number in loose if number is not None]
 
 
@@ -164,9 +186,7 @@ def check_shape(request: OrderRequest) -> None:
 
 def check_sides(plan: ExitPlan, price: Decimal) -> None:
     """Stop below, target above the price of a long entry. Raises BadInput; insane numbers are left to the rules."""
-    for part in (plan.stop, plan.target, plan.trail):
-        if isinstance(part, Distance):
-            check_distance(part)
+    check_plan(plan)
     at = levels(plan, price)
     if at.stop is not None and at.stop >= price:
         raise BadInput(
@@ -178,10 +198,17 @@ def check_sides(plan: ExitPlan, price: Decimal) -> None:
             hint="a long position's target lies above its entry",
         )
 
+    for share, step in at.rungs:
+        if step <= price or (at.target is not None and step >= at.target):
+            raise BadInput(
+                f"the ladder's step at {step:f} ({share * 100:f} %) is not between the price and the target",
+                hint="its steps lie above the entry and below take_profit",
+            )
 
-def check_distance(distance: Distance) -> None:
-    """A distance is above zero, and a fraction below one. Raises BadInput."""
-    if distance.fraction is not None and not 0 < distance.fraction < 1:
-        raise BadInput(f"a distance of {distance.fraction * 100:f} % makes no sense", hint="for example 2%")
-    if distance.amount is not None and distance.amount <= 0:
-        raise BadInput(f"a distance of {distance.amount:f} makes no sense", hint="give an amount above zero")
+
+def check_numbers(plan: ExitPlan) -> None:
+    """Every number of it is one. Raises BadInput."""
+    for _, part in plan.parts:
+        number = part.said if isinstance(part, Distance) else part
+        if not sound(number):
+            raise BadInput(f"an exit at {number} makes no sense", hint="give a price above zero, or a distance like 2%")

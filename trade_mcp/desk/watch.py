@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from trade_mcp.desk.due import Due
 from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.market import Market, held
 from trade_mcp.desk.reconcile import Reconcile
@@ -39,6 +40,7 @@ class Watch:
     def __init__(self, ledger: Log, feed: Feed, market: Market, *, gate: Gate, reconcile: Reconcile, clock: Clock):
         self._log, self._feed, self._market = ledger, feed, market
         self._gate, self._reconcile, self._clock = gate, reconcile, clock
+        self._due = Due(ledger, market, gate, clock=clock)
         self._audited: float | None = None
         self._peaks_until: dict[str, datetime] = {}
         self._marked: datetime | None = None
@@ -52,6 +54,7 @@ class Watch:
                 ("audit", lambda: self._audit(lease)),
                 ("peaks", lambda: self._raise_peaks(lease)),
                 ("exits", lambda: self._protect_all(lease)),
+                ("due", lambda: self._due.step(lease)),
                 ("entries", lambda: self._gate.sweep_entries(lease)),
                 ("equity", lambda: self._mark_equity(lease)),
             )
@@ -71,10 +74,10 @@ class Watch:
         self._audited = now
 
     def _raise_peaks(self, lease: Lease | None) -> None:
-        """Raise the peak of trailing stops by the bars since the last look, and since the entry."""
+        """Raise the best price of positions that follow it, by the bars since the last look, and since the entry."""
         now = self._clock.market()
         for symbol, position in list(self._log.refresh().positions.items()):
-            if position.levels.trail is None or position.opened_at is None:
+            if not position.levels.follows or position.opened_at is None:
                 continue
             start = position.levels.since or position.opened_at
             after = max(self._peaks_until.get(symbol, start), start)

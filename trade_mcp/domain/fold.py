@@ -117,7 +117,7 @@ def _fill(book: Book, order: Order, fill: Fill) -> None:
 
 def _with_levels(position: Position, order: Order, fill: Fill) -> Position:
     assert order.exits is not None
-    fresh = levels(order.exits, (order.cost / order.filled).quantize(COST_STEP))
+    fresh = levels(order.exits, (order.cost / order.filled).quantize(COST_STEP), at=position.opened_at)
     if position.entry_id != order.order_id:
         # From here on the levels are of both entries: the first one's later fills must not take the tighter stop back.
         return structs.replace(position, levels=joined(position.levels, fresh, at=fill.at), by_hand=True)

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 
 

@@ -8,8 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
-from trade_mcp.domain.exits import Distance
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Role, Source
 from trade_mcp.domain.position import Position
@@ -31,6 +31,9 @@ class Holding(Struct, frozen=True, gc=False, kw_only=True):
     stop: Decimal | None  # the one in force, a trailing one counted
     target: Decimal | None
     trail: Distance | None
+    break_even: Decimal | None  # once the price was there, the stop is at the entry plus fees
+    ladder: tuple[tuple[Decimal, Decimal], ...]  # (share, price) sold before the target
+    until: datetime | None  # closed then
     protected: bool  # a stop order lives
     owner: Source
     strategy: str
@@ -135,6 +138,9 @@ def _holding(book: Book, symbol: str, mark: Decimal | None) -> Holding:
         stop=position.levels.stop_price,
         target=position.levels.target,
         trail=position.levels.trail,
+        break_even=position.levels.even_at,
+        ladder=position.levels.rungs,
+        until=position.levels.until,
         protected=any(order.role is Role.STOP for order in book.live(symbol)),
         owner=position.owner,
         strategy=position.strategy,

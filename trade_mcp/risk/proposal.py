@@ -8,7 +8,8 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.exits import Distance, ExitPlan, Levels
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, Side
@@ -171,13 +172,13 @@ def _unsound_number(order: Order) -> tuple[str, str] | None:
 def _unsound_plan(plan: ExitPlan | None) -> tuple[str, str] | None:
     if plan is None:
         return None
-    for field, level in (("stop_loss", plan.stop), ("take_profit", plan.target), ("trailing", plan.trail)):
+    for field, level in plan.parts:
         if isinstance(level, Distance):
             if unsound := _unsound_distance(field, level):
                 return unsound
-        elif level is not None and not sound(level):
+        elif not sound(level):
             return field, str(level)
-    return None
+    return next((("ladder", str(rung.share)) for rung in plan.rungs if not sound(rung.share)), None)
 
 
 def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
@@ -190,8 +191,8 @@ def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
 def _unsound_distance(field: str, distance: Distance | None) -> tuple[str, str] | None:
     if distance is None:
         return None
-    number = distance.amount if distance.amount is not None else distance.fraction
-    return None if number is not None and sound(number) else (field, str(number))
+    numbers = [number for number in (distance.said, distance.amount) if number is not None]
+    return next(((field, str(number)) for number in numbers if not sound(number)), None)
 
 
 def _sound_quote(quote: Quote | None) -> Quote | None:

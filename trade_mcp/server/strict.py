@@ -16,8 +16,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Struct
 
+from trade_mcp.domain.distances import Distance, in_unit
 from trade_mcp.domain.errors import BadInput
-from trade_mcp.domain.exits import Distance
 from trade_mcp.server.untrusted import clean, echo
 
 TEXT_CHARS = 200  # the longest text a caller may send
@@ -108,15 +108,20 @@ def number(name: str, value: object) -> Decimal:
 
 
 def distance(name: str, value: object) -> Distance:
-    """A distance from a price: "2%" of it, or "150" of the quote currency. Raises BadInput."""
-    if isinstance(value, str) and value.endswith("%"):
-        return Distance(fraction=number(name, value[:-1].rstrip()) / 100)
-    return Distance(amount=number(name, value))
+    """A distance from a price: "2%" of it, "150" of the quote currency, "2.5 ATR", "1R". Raises BadInput."""
+    unit = _unit(value)
+    return in_unit(number(name, value[: len(value) - len(unit)].rstrip() if isinstance(value, str) else value), unit)
 
 
 def level(name: str, value: object) -> Decimal | Distance:
-    """A price "58000", or a distance "2%" from the price of the actual fill. Raises BadInput."""
-    return distance(name, value) if isinstance(value, str) and value.endswith("%") else number(name, value)
+    """A price "58000", or a distance "2%", "2.5 ATR", "2R" from the price of the actual fill. Raises BadInput."""
+    return distance(name, value) if _unit(value) else number(name, value)
+
+
+def _unit(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    return next((unit for unit in ("%", "ATR", "R") if value.upper().endswith(unit)), "")
 
 
 def _text(name: str, value: object) -> str:

@@ -1,15 +1,27 @@
 """What may be set: one frozen section per table of trade-mcp.toml, with every default and its unit."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from msgspec import structs
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from trade_mcp.domain.errors import BadConfig
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.errors import BadConfig, BadInput
+from trade_mcp.domain.exit_rules import ExitRules
+from trade_mcp.domain.exits import ExitPlan, Rung, check_plan
 from trade_mcp.domain.market import TIMEFRAMES
 from trade_mcp.settings.values import (
     SYMBOL,
@@ -17,6 +29,7 @@ from trade_mcp.settings.values import (
     ExitDistance,
     FilePath,
     Fraction,
+    Length,
     Moment,
     Money,
     Speed,
@@ -133,24 +146,52 @@ class LoopSettings(Section):
     interval_s: Annotated[float, Field(gt=0, le=60)] = 0.2  # real seconds: the longest wait between looks at the time
 
 
+class LadderStep(Section):
+    share: Fraction  # of the position
+    at: ExitDistance  # above the fill
+
+
 class ExitSettings(Section):
-    """Exits of an entry that brings none: "2%" of the fill price, or an amount in the quote currency."""
+    """Exits of an entry that brings none: "2%" of the fill price, "150" quote currency, "2.5 ATR", "2R", or "off"."""
 
     stop: ExitDistance = Distance(fraction=Decimal("0.02"))
     target: ExitDistance = Distance(fraction=Decimal("0.04"))
-    trailing: ExitDistance = None
+    trailing: ExitDistance = None  # with "3 ATR" a chandelier: so far below the highest price since the entry
+    break_even: ExitDistance = None  # so far above the entry, the stop moves to the entry plus fees
+    ladder: tuple[LadderStep, ...] = ()  # parts sold before the target
+    max_hold: Length | None = None  # market time after which a position is closed
+    confident: dict[str, ExitDistance] = {}  # target by confidence: {"0.7": "2.6%", "0.4": "1.8%"}
 
     @model_validator(mode="after")
-    def _below_the_price(self) -> Self:
+    def _makes_sense(self) -> Self:
         for name in ("stop", "trailing"):
             distance: Distance | None = getattr(self, name)
             if distance is not None and distance.fraction is not None and distance.fraction >= 1:
                 raise PydanticCustomError("distance", "{name} below 100%, or no price is left", {"name": name})
+        try:
+            check_plan(self.plan)
+            [Decimal(least) for least in self.confident]
+        except BadInput as error:
+            raise PydanticCustomError("exits", "{said}: {hint}", {"said": error.message, "hint": error.hint}) from None
+        except InvalidOperation:
+            raise PydanticCustomError("confident", 'confidences as keys: {"0.7" = "2.6%"}') from None
         return self
 
     @property
     def plan(self) -> ExitPlan:
-        return ExitPlan(stop=self.stop, target=self.target, trail=self.trailing)
+        return ExitPlan(
+            stop=self.stop,
+            target=self.target,
+            trail=self.trailing,
+            rungs=tuple(Rung(step.share, step.at) for step in self.ladder if step.at is not None),
+            break_even=self.break_even,
+            max_hold=None if self.max_hold is None else int(self.max_hold.total_seconds()),
+        )
+
+    @property
+    def rules(self) -> ExitRules:
+        targets = ((Decimal(least), target) for least, target in self.confident.items() if target is not None)
+        return ExitRules(self.plan, tuple(sorted(targets, key=lambda one: -one[0])))
 
 
 class RetentionSettings(Section):
@@ -189,6 +230,17 @@ class Settings(Section):
         return check_policy(self.limits)
 
     @property
+    def exit_rules(self) -> ExitRules:
+        """The exits of entries that bring none; those of ``[strategies.<name>.exits]`` for its own."""
+        own = {name: table["exits"].rules for name, table in self.strategies.items() if "exits" in table}
+        return structs.replace(self.exits.rules, strategies=own)
+
+    @field_validator("strategies")
+    @classmethod
+    def _exits_of_strategies(cls, tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: table | _own_exits(name, table) for name, table in tables.items()}
+
+    @property
     def active_strategies(self) -> dict[str, dict[str, Any]]:
         """Parameters of every strategy that is on, by name; the default ones are on unless switched off."""
         tables: dict[str, dict[str, Any]] = {name: {} for name in DEFAULT_STRATEGIES} | self.strategies
@@ -212,6 +264,18 @@ class Settings(Section):
                 )
 
 
+def _own_exits(name: str, table: dict[str, Any]) -> dict[str, ExitSettings]:
+    if "exits" not in table:
+        return {}
+    try:
+        return {"exits": ExitSettings.model_validate(table["exits"])}
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, (name, "exits", *first["loc"])))
+        raise PydanticCustomError("exits", "{key}: {said}", {"key": key, "said": first["msg"]}) from None
+
+
 def _parameters(table: dict[str, Any]) -> dict[str, Any]:
     """Strategies compute with floats: their numbers are statistics, not money."""
-    return {key: float(v) if isinstance(v, Decimal) else v for key, v in table.items() if key != "enabled"}
+    own = {key: value for key, value in table.items() if key not in ("enabled", "exits")}
+    return {key: float(value) if isinstance(value, Decimal) else value for key, value in own.items()}

@@ -1,7 +1,7 @@
 """Kinds of value a setting may be, each with what it says when it is not: fractions, distances, moments, symbols."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from trade_mcp.domain.distances import Distance, parse_distance
 from trade_mcp.domain.errors import BadInput
-from trade_mcp.domain.exits import Distance, parse_distance
-from trade_mcp.domain.market import TIMEFRAMES
+from trade_mcp.domain.market import TIMEFRAMES, period
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,20}")
 MAX_SPEED = 1_000_000  # market seconds per real second; beyond it "max" is what is meant
@@ -52,6 +52,15 @@ def _moment(value: object) -> object:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value
+
+
+def _length(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return period(str(value))
+    except BadInput as error:
+        raise PydanticCustomError("length", "a length of time, {said}", {"said": error.hint}) from None
 
 
 def _speed(value: object) -> float | Literal["max"]:
@@ -95,6 +104,7 @@ Fraction = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_fracti
 Money = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 ExitDistance = Annotated[Distance | None, PlainValidator(_distance)]
+Length = Annotated[timedelta, PlainValidator(_length)]
 Speed = Annotated[float | Literal["max"], PlainValidator(_speed)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Symbol = Annotated[str, AfterValidator(_symbol)]

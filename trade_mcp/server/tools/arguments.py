@@ -6,15 +6,16 @@ from typing import Annotated
 
 from uuid_utils import uuid7
 
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput
-from trade_mcp.domain.exits import Distance, ExitPlan
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.market import TIMEFRAMES
 from trade_mcp.domain.order import OrderRequest, OrderType, Side, TimeInForce
 from trade_mcp.server.strict import OneOf
 from trade_mcp.server.untrusted import echo
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_DERIVED = re.compile(r"loop-.*|.*-(stop|target|exit)-\d+")  # ids the desk itself gives to its orders and to exits
+_DERIVED = re.compile(r"loop-.*|.*-(stop|target|exit|rung|time)-\d+")  # ids of the desk itself
 _TYPES = tuple(kind.value for kind in OrderType if kind is not OrderType.TRAILING_STOP)  # a trail goes with a position
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
@@ -38,9 +39,9 @@ Symbol = Annotated[str, 'such as "BTC/USDT"']
 Timeframe = Annotated[str | None, OneOf(tuple(TIMEFRAMES)), "default: the desk's"]
 Reason = Annotated[str, "why, for the journal"]
 NewId = Annotated[str, _new_id, "made if left out; the same again is safe"]
-StopLoss = Annotated[Decimal | Distance | None, 'price "58000", or distance from the fill "2%"']
-TakeProfit = Annotated[Decimal | Distance | None, "likewise"]
-Trailing = Annotated[Distance | None, 'stop trailing by "1.5%", or by an amount "500"']
+StopLoss = Annotated[Decimal | Distance | None, 'price "58000", or distance from the fill "2%", "2 ATR"']
+TakeProfit = Annotated[Decimal | Distance | None, 'likewise, or "2R"']
+Trailing = Annotated[Distance | None, 'stop trailing by "1.5%", "500", "3 ATR"']
 
 
 def new_id() -> str:

@@ -3,7 +3,7 @@
 from decimal import Context, Decimal
 from typing import Any
 
-from trade_mcp.domain.exits import Distance
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.order import Order
 from trade_mcp.office.plain import number
 from trade_mcp.risk.verdict import Verdict
@@ -52,10 +52,15 @@ def verdict_line(verdict: Verdict) -> Body:
 
 
 def distance(asked: Distance | None) -> str | None:
-    """A distance as people write it: "2%" or "150"."""
+    """A distance as people write it: "2%", "150", or "2.5 ATR = 150"."""
     if asked is None:
         return None
-    return f"{number(asked.fraction * 100)}%" if asked.fraction is not None else number(asked.of(Decimal(1)))
+    if asked.fraction is not None:
+        return f"{number(asked.fraction * 100)}%"
+    if asked.risk is not None:
+        return f"{number(asked.risk)}R"
+    amount = "" if asked.amount is None else number(brief_number(asked.amount))
+    return amount if asked.atr is None else f"{number(asked.atr)} ATR = {amount}"
 
 
 def brief_number(value: Decimal) -> Decimal:

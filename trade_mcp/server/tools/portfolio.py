@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from trade_mcp.office.plain import number
 from trade_mcp.office.portfolio import Holding
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
@@ -50,6 +51,9 @@ def _position(held: Holding) -> Body:
         "stop": held.stop,
         "target": held.target,
         "trailing": distance(held.trail),
+        "break_even": held.break_even,
+        "ladder": [f"{number(share * 100)}% at {number(price)}" for share, price in held.ladder] or None,
+        "until": held.until,
         "protected": held.protected,
         "owner": held.owner,
         "strategy": clean(held.strategy, 40) or None,

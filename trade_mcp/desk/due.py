@@ -1,0 +1,81 @@
+"""Due: exits that do not rest at the venue: the steps of a take-profit ladder, and the end of a position's time.
+
+Each is a close with an id derived from the entry, so that two watchers, or a restart, sell once. The stop rests at the
+venue for all that is held meanwhile, and is sized anew after each step (docs/decisions/0006).
+"""
+
+from decimal import Decimal
+
+from trade_mcp.desk.exits import free_size
+from trade_mcp.desk.gate import ALL, Gate
+from trade_mcp.desk.market import Market
+from trade_mcp.domain.errors import FeedError, LeaseLost
+from trade_mcp.domain.order import Source
+from trade_mcp.domain.position import Position
+from trade_mcp.ports import Clock
+from trade_mcp.store.leases import Lease
+from trade_mcp.store.log import Log
+
+TRIES = 9  # a close that the venue did not take is asked for again under the next id
+
+
+class Due:
+    """Closes what is due, in whole or in part."""
+
+    def __init__(self, ledger: Log, market: Market, gate: Gate, *, clock: Clock):
+        self._log, self._market, self._gate, self._clock = ledger, market, gate, clock
+
+    def step(self, lease: Lease | None = None) -> None:
+        """Close every position whose time is over, and take every step of a ladder that the price has reached."""
+        failed: list[Exception] = []
+        for symbol, position in list(self._log.refresh().positions.items()):
+            if position.dust:
+                continue
+            try:
+                self._about(symbol, position, lease)
+            except LeaseLost:
+                raise
+            except Exception as failure:  # one symbol that fails never keeps the next one's exits
+                failed.append(failure)
+        if failed:
+            raise failed[0]
+
+    def _about(self, symbol: str, position: Position, lease: Lease | None) -> None:
+        held = position.levels
+        if held.until is not None and self._clock.market() >= held.until:
+            reason = f"held until {held.until:%Y-%m-%d %H:%M} UTC, as planned"
+            self._close(symbol, position, "time", fraction=ALL, reason=reason, lease=lease)
+            return
+        left = Decimal(1)
+        for number, (share, price) in enumerate(held.rungs, start=1):
+            if not self._reached(symbol, position, price):
+                return
+            reason = f"step {number} of the ladder: the price reached {price:f}"
+            name = f"rung-{number}"
+            self._close(symbol, position, name, fraction=min(share / left, ALL), reason=reason, lease=lease)
+            left -= share
+            if left <= 0:
+                return
+
+    def _reached(self, symbol: str, position: Position, price: Decimal) -> bool:
+        if position.levels.peak is not None and position.levels.peak >= price:
+            return True
+        try:
+            return self._market.quote(symbol).bid >= price
+        except FeedError:
+            return False
+
+    def _close(
+        self, symbol: str, position: Position, name: str, *, fraction: Decimal, reason: str, lease: Lease | None
+    ) -> None:
+        """Sell ``fraction`` of what is held, once: an order of that name that lives or sold something is enough."""
+        if free_size(self._log.book, symbol, self._market.instrument(symbol)) <= 0:
+            return  # somebody sells it already
+        for attempt in range(1, TRIES + 1):
+            order_id = f"{position.entry_id}-{name}-{attempt}"
+            known = self._log.order(order_id)
+            if known is None:
+                self._gate.close(symbol, fraction, Source.EXIT, reason=reason, order_id=order_id, lease=lease)
+                return
+            if known.live or known.filled > 0:
+                return

@@ -213,7 +213,7 @@ def _program() -> list[str]:
     package = distribution("trade-mcp")
     origin = json.loads(package.read_text("direct_url.json") or "{}").get("url", "")
     source = origin.removeprefix("file://") or f"trade-mcp=={package.version}"
-    return [uvx, "--python", f"{sys.version_info.major}.{sys.version_info.minor}", "--from", source, "trade-mcp"]
+    return [uvx, "--python", str(Path(sys.executable).resolve()), "--from", source, "trade-mcp"]
 
 
 def _records() -> Path:

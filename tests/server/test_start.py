@@ -13,21 +13,21 @@ HEAVY = """alembic ccxt duckdb ffn matplotlib pandas plotly pyarrow scipy skfoli
 
 
 def test_the_first_answer_needs_nothing_heavy(tmp_path: Path) -> None:
-    env = environment(tmp_path)
     python, *command = serve()
-    answered(subprocess.Popen([python, *command], env=env, cwd=tmp_path, stdin=-1, stdout=-1, stderr=-1, text=True))
-    loaded = answered(  # -X importtime names every module on stderr as it is loaded
-        subprocess.Popen(
-            [python, "-X", "importtime", *command], env=env, cwd=tmp_path, stdin=-1, stdout=-1, stderr=-1, text=True
-        )
-    )
+    answered(tmp_path, python, *command)
+    loaded = answered(tmp_path, python, "-X", "importtime", *command)  # names every module on stderr as it is loaded
     modules = set(re.findall(r"^import time:.*\| +(\S+)$", loaded, re.MULTILINE))
     assert "mcp" in modules
     assert not modules & set(HEAVY.split())
 
 
-def answered(process: subprocess.Popen[str]) -> str:
-    """What the process wrote to stderr until it had answered, and then ended."""
+def answered(folder: Path, *command: str) -> str:
+    """What the program wrote to stderr until it had answered, and then ended."""
+    errors = folder / "stderr"
+    with errors.open("w") as out:  # a file: more than a pipe holds
+        process = subprocess.Popen(
+            command, env=environment(folder), cwd=folder, stdin=-1, stdout=-1, stderr=out, text=True
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     for number, (method, params) in enumerate((("initialize", HELLO), ("tools/list", {}))):
@@ -35,6 +35,6 @@ def answered(process: subprocess.Popen[str]) -> str:
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
     assert "place_order" in {tool["name"] for tool in answer["result"]["tools"]}
-    _, err = process.communicate(timeout=10)
+    process.communicate(timeout=10)
     assert process.returncode == 0
-    return err
+    return errors.read_text("utf-8")

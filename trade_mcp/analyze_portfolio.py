@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.domain.market import period
 from trade_mcp.office.analysis import Analysis, analyse
 from trade_mcp.office.past import reading
 from trade_mcp.office.plain import plain

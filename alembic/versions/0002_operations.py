@@ -1,4 +1,4 @@
-"""Operations: what a desk needs that is left alone: hourly sums of its ticks."""
+"""Operations: what a desk needs that is left alone: hourly sums of its ticks, and which reports were made."""
 
 import sqlalchemy as sa
 
@@ -27,6 +27,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "label", "at"),
     )
     op.create_index("system_metrics_at", "system_metrics", ["at"])
+    op.create_table(
+        "project_reports",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("since", sa.Text(), nullable=True),
+        sa.Column("until", sa.Text(), nullable=True),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("html_file", sa.Text(), nullable=False),
+        sa.Column("text_file", sa.Text(), nullable=False),
+        sa.Column("json_file", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("project_reports_made", "project_reports", ["made_at"])
 
 
 def downgrade() -> None:

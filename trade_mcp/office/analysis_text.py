@@ -1,12 +1,13 @@
 """The analysis for people, in 80 columns: what the desk is worth, what it holds, and how it got there."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from trade_mcp.office.figures import amount, clean, clock, percent, price, ratio
 
 Body = Mapping[str, Any]
 
@@ -124,52 +125,6 @@ def _table(title: str, *columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 or column == "owner" else "right", header_style="dim")
     return table
-
-
-def clean(text: str, width: int = 40) -> str:
-    """Outside text without control characters, cut: a name must not paint the terminal.
-
-    >>> clean("ema\x1b[31m_cross", width=9)
-    'ema?[31m…'
-    """
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return plain if len(plain) <= width else plain[: width - 1] + "…"
-
-
-def clock(at: str) -> str:
-    """A time of the JSON to the minute."""
-    return at[:16].replace("T", " ")
-
-
-def amount(money: str | None) -> str:
-    """Money to the cent.
-
-    >>> amount("-1234.5678"), amount(None)
-    ('-1,234.57', '?')
-    """
-    return "?" if money is None else f"{Decimal(money):,.2f}"
-
-
-def price(number: str | None) -> str:
-    """A price or a size with six digits, trailing zeros cut.
-
-    >>> price("27123.4567"), price("0.000012345678"), price("100.50"), price(None)
-    ('27,123.5', '0.0000123457', '100.5', '-')
-    """
-    if number is None:
-        return "-"
-    value = Decimal(number)
-    places = max(0, 5 - value.adjusted()) if value else 0
-    text = f"{value:,.{places}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def percent(fraction: float | None, places: int = 1) -> str:
-    return "-" if fraction is None else f"{fraction:.{places}%}"
-
-
-def ratio(number: float | None) -> str:
-    return "-" if number is None else f"{number:.2f}"
 
 
 def counts(of: Mapping[str, int]) -> str:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from trade_mcp.domain import events as e
 from trade_mcp.store.engine import Reader
+from trade_mcp.store.text import whenever
 
 COLUMNS = "seq, at, order_id, policy, code, hash, payload"
 ABOUT_SYMBOL = ("exits_changed", "peak_raised", "owner_changed", "dust_booked", "alarm")
@@ -34,6 +35,13 @@ def of_symbol(reader: Reader, symbol: str, *, first: int, last: int) -> list[Ent
     marks = ", ".join("?" * len(ABOUT_SYMBOL))
     where = f"seq BETWEEN ? AND ? AND kind IN ({marks}) AND json_extract(payload, '$.symbol') = ? ORDER BY seq"
     return _entries(reader, where, (first, last, *ABOUT_SYMBOL, symbol))
+
+
+def of_kinds(reader: Reader, kinds: tuple[str, ...], *, since: datetime | None, until: int) -> list[Entry]:
+    """Events of ``kinds`` from market time ``since`` on, up to event ``until``, oldest first."""
+    marks = ", ".join("?" * len(kinds))
+    where = f"kind IN ({marks}) AND at >= ? AND seq <= ? ORDER BY seq"
+    return _entries(reader, where, (*kinds, whenever(since) or "", until))
 
 
 def _entries(reader: Reader, where: str, values: tuple[str | int, ...]) -> list[Entry]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from trade_mcp.domain.events import FlowRecorded, LedgerOpened, decode
 from trade_mcp.store.engine import Reader
-from trade_mcp.store.text import when
+from trade_mcp.store.text import when, whenever
 
 
 class Mark(Struct, frozen=True, gc=False):
@@ -61,3 +61,19 @@ def last_seen(reader: Reader, *, until: int) -> tuple[datetime | None, dict[str,
         at = filled_at if at is None else max(at, filled_at)
         prices[symbol] = Decimal(price)
     return (None if at is None else datetime.fromisoformat(at)), prices
+
+
+def passes(
+    reader: Reader, program: str, *, since: datetime | None, before: datetime | None
+) -> tuple[int, float | None]:
+    """How often ``program`` passed in a stretch of market time, and its slowest pass in real ms."""
+    sql = (
+        "SELECT sum(passed), max(slowest) FROM ("
+        "SELECT count(*) AS passed, max(duration_ms) AS slowest FROM tick_reports"
+        " WHERE program = :program AND at >= :since AND at < :before UNION ALL"
+        " SELECT sum(count), max(high) FROM system_metrics"
+        " WHERE name = 'tick_ms' AND label = :program AND at >= :since AND at < :before)"
+    )
+    bounds = {"since": whenever(since) or "", "before": whenever(before) or "~"}
+    passed, slowest = reader.row(sql, {"program": program, **bounds}) or (0, None)
+    return passed or 0, slowest

@@ -9,6 +9,7 @@ from trade_mcp.store.tables.memory import DecisionRow, SignalRow, TickRow
 from trade_mcp.store.tables.metrics import MetricRow
 from trade_mcp.store.tables.programs import HeartbeatRow, LeaseRow, MarketTimeRow
 from trade_mcp.store.tables.projections import EquityRow, FillRow, OrderRow, PositionRow
+from trade_mcp.store.tables.reports import ReportRow
 
 metadata = Row.metadata
 
@@ -35,6 +36,7 @@ __all__ = [
     "MetricRow",
     "OrderRow",
     "PositionRow",
+    "ReportRow",
     "SignalRow",
     "TickRow",
     "ddl",

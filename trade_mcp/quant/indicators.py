@@ -3,10 +3,12 @@
 TA-Lib is imported on first use: importing it loads pandas and polars where they are installed.
 """
 
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from trade_mcp.quant.candles import Candles, Floats
@@ -57,6 +59,51 @@ def atr(candles: Candles, period: int) -> Floats:
     """Average true range in the quote currency after Wilder; NaN for the first ``period`` bars."""
     smoothed: Floats = _talib().ATR(candles.high, candles.low, candles.close, period)
     return smoothed
+
+
+def z_score(values: Floats, period: int) -> Floats:
+    """How many (population) standard deviations each value is above the mean of ``period`` values up to it; NaN before.
+
+    0 where they do not differ. It counts in distances from the newest of them: a price that never moves has no noise.
+
+    >>> z_score(np.array([1.0, 1.0, 4.0]), 3).round(3)
+    array([  nan,   nan, 1.414])
+    """
+    score = np.full(len(values), np.nan)
+    if len(values) < period:
+        return score
+    below = sliding_window_view(values, period) - values[period - 1 :, None]
+    mean, deviation = below.mean(axis=1), below.std(axis=1)
+    score[period - 1 :] = np.divide(-mean, deviation, out=np.zeros(len(mean)), where=deviation > 0)
+    return score
+
+
+def highest(values: Floats, period: int) -> Floats:
+    """The highest of the ``period`` values before each, itself not counted; NaN where there are fewer."""
+    return _before(values, period, np.max)
+
+
+def lowest(values: Floats, period: int) -> Floats:
+    """The lowest of the ``period`` values before each, itself not counted; NaN where there are fewer."""
+    return _before(values, period, np.min)
+
+
+def _before(values: Floats, period: int, of: Callable[..., Floats]) -> Floats:
+    found = np.full(len(values), np.nan)
+    if len(values) > period:
+        found[period:] = of(sliding_window_view(values[:-1], period), axis=1)
+    return found
+
+
+def last_sign(signs: Floats, bars: int) -> Floats:
+    """The newest value other than 0 among the last ``bars`` values, itself counted; 0 if there is none.
+
+    >>> last_sign(np.array([1.0, 0.0, 0.0, -1.0]), 2)
+    array([ 1.,  1.,  0., -1.])
+    """
+    place = np.arange(len(signs))
+    newest = np.maximum.accumulate(np.where(signs != 0, place, -1)) if len(signs) else place
+    return np.where((newest >= 0) & (place - newest < bars), signs[newest], 0.0) if len(signs) else np.empty(0)
 
 
 def bars_since_change(state: NDArray[np.bool_]) -> int | None:

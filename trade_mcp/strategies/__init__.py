@@ -6,13 +6,25 @@ from difflib import get_close_matches
 import msgspec
 
 from trade_mcp.domain.errors import BadConfig
+from trade_mcp.strategies.bollinger_reversion import BollingerReversion
+from trade_mcp.strategies.buy_and_hold import BuyAndHold
+from trade_mcp.strategies.dca import Dca
+from trade_mcp.strategies.donchian_breakout import DonchianBreakout
 from trade_mcp.strategies.ema_cross import EmaCross
+from trade_mcp.strategies.macd_cross import MacdCross
 from trade_mcp.strategies.protocol import Strategy
 from trade_mcp.strategies.rsi_reversion import RsiReversion
+from trade_mcp.strategies.supertrend import Supertrend
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "ema_cross": EmaCross,
     "rsi_reversion": RsiReversion,
+    "macd_cross": MacdCross,
+    "bollinger_reversion": BollingerReversion,
+    "donchian_breakout": DonchianBreakout,
+    "supertrend": Supertrend,
+    "buy_and_hold": BuyAndHold,
+    "dca": Dca,
 }
 
 

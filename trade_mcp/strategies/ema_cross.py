@@ -14,6 +14,7 @@ class EmaCross(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """+1 while EMA(fast) of the closes is above EMA(slow), else -1."""
 
     name: ClassVar[str] = "ema_cross"
+    wrong_when: ClassVar[str] = "the market goes sideways: it crosses often, and each cross costs fees"
 
     fast: Annotated[int, Meta(ge=2, le=499)] = 12
     slow: Annotated[int, Meta(ge=3, le=500)] = 26

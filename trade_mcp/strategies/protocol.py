@@ -14,6 +14,7 @@ class Strategy(Protocol):
     """
 
     name: ClassVar[str]
+    wrong_when: ClassVar[str]  # the market it loses in, for the page about it
 
     @property
     def lookback(self) -> int:

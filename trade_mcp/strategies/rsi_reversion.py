@@ -14,6 +14,7 @@ class RsiReversion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """+1 while RSI(period) of the closes is below ``oversold``, -1 while it is above ``overbought``, 0 between."""
 
     name: ClassVar[str] = "rsi_reversion"
+    wrong_when: ClassVar[str] = "a trend is strong: it stays oversold while prices go on falling"
 
     period: Annotated[int, Meta(ge=2, le=200)] = 14
     oversold: Annotated[float, Meta(gt=0, lt=100)] = 30.0

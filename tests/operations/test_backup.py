@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from cli.test_bad_input import run, told
+from operations.wheels import ROOT
 from server.serving import environment, until
 from trade_mcp import __version__
 from trade_mcp.app import App, build
@@ -31,6 +32,7 @@ from trade_mcp.settings import load_settings
 from trade_mcp.store.backup import Manifest, back_up
 from trade_mcp.store.engine import open_engine, restoring
 from trade_mcp.store.restore import Restored, manifest_of, restore
+from trade_mcp.store.schema import revision, revisions
 from trade_mcp.store.verify import verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -212,6 +214,32 @@ def test_files_that_do_not_belong_together_are_not_backed_up(copy: Path, tmp_pat
         db.execute("DELETE FROM fills WHERE number = 1")
     with pytest.raises(LedgerError, match="lacks 1 fills"):
         saved(tmp_path / "desk", tmp_path / "b.backup")
+
+
+def older(folder: Path) -> None:
+    """A desk that was made by the first version, with its schema."""
+    command = [sys.executable, "-m", "alembic", "-x", f"ledger={folder / 'ledger.db'}", "upgrade", "0001"]
+    folder.mkdir()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with closing(sqlite3.connect(folder / "ledger.db")) as db:
+        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+
+def test_a_ledger_of_an_older_schema_is_backed_up_as_it_is_and_restored_at_head(copy: Path, tmp_path: Path) -> None:
+    restored(copy, tmp_path / "desk")
+    older(tmp_path / "old")
+    with closing(sqlite3.connect(tmp_path / "old" / "ledger.db")) as db, db:
+        db.execute("ATTACH ? AS new", (str(tmp_path / "desk" / "ledger.db"),))
+        for table in ("events", "orders", "fills", "positions", "equity", "market_time"):
+            names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
+    shutil.copy(tmp_path / "desk" / "paper.db", tmp_path / "old" / "paper.db")
+    assert saved(tmp_path / "old", tmp_path / "old.backup").schema == "0001"
+    assert revision(tmp_path / "old" / "ledger.db") == "0001", "an upgrade is begun by nobody's backup"
+    restored(tmp_path / "old.backup", tmp_path / "again")
+    assert revision(tmp_path / "again" / "ledger.db") == revisions()[-1]
+    with desk(tmp_path / "again") as app:
+        assert verify(app.engine, code=__version__).sound
 
 
 TINY = "ulimit -f {blocks}; exec {python} -m trade_mcp backup out/b.backup"

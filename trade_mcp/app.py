@@ -1,7 +1,7 @@
 """App: the desk built from its settings. All wiring is in `build`; programs, tools and commands use what it gives."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
@@ -30,10 +30,11 @@ from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.ports import Feed, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
+from trade_mcp.settings.sections import parameters
+from trade_mcp.sources.voices import Voice, voice
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
-from trade_mcp.strategies import Strategy, build_strategy
 from trade_mcp.venues import VENUES
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
@@ -97,8 +98,11 @@ def build(settings: Settings, program: str) -> App:
     with ExitStack() as closing:
         engine = open_engine(settings.desk.ledger_url)
         closing.callback(engine.close)
-        strategies = tuple(build_strategy(name, given) for name, given in settings.active_strategies.items())
-        feed = _feed(settings, strategies)
+        voices = []
+        for name, table in settings.active_strategies.items():
+            voices.append(voice(name, table, parameters(table)))
+            closing.callback(voices[-1].close)
+        feed = open_feed(settings, voices)
         symbols = settings.desk.symbols or feed.symbols
         quote = _quote(settings, feed, symbols)
         clock = _clock(settings, feed, engine)
@@ -132,7 +136,7 @@ def build(settings: Settings, program: str) -> App:
             rules=settings.exit_rules,
         )
         reconcile = Reconcile(ledger, venue, sender, clock=clock)
-        signals = Signals(market, strategies, weights=settings.loop.weights, clock=clock)
+        signals = Signals(market, voices, weights=settings.loop.weights)
         app = App(
             settings,
             program,
@@ -172,12 +176,13 @@ def new_id() -> str:
     return uuid7().hex
 
 
-def _feed(settings: Settings, strategies: tuple[Strategy, ...]) -> Feed:
+def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
+    """The feed of ``settings``; a replay begins where every one of ``voices`` is warm that listens to the desk's timeframe."""
     given = settings.feed
     if given.name == "synthetic":
         symbols = {"symbols": settings.desk.symbols} if settings.desk.symbols else {}
         return FEEDS["synthetic"](seed=given.seed, start=given.start, spread=given.spread, **symbols)
-    lookback = max((strategy.lookback for strategy in strategies), default=1)
+    lookback = max((voice.strategy.lookback for voice in voices if voice.timeframe is None), default=1)
     return FEEDS["replay"](
         given.data,
         symbols=given.symbols or None,

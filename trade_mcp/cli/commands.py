@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import backup, ledger, policy, programs, setup, switches, up
+from trade_mcp.cli import backup, ledger, policy, programs, report, setup, switches, up
 
 app = typer.Typer(
     help=(
@@ -30,6 +30,7 @@ for command in (
     ledger.rebuild,
     ledger.verify,
     ledger.trades,
+    report.report,
     backup.backup,
     backup.restore,
 ):

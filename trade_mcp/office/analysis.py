@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.office.material import Material, gather
+from trade_mcp.office.plain import plain
 from trade_mcp.office.portfolio import Snapshot
 from trade_mcp.office.span import EVER, Asked
 from trade_mcp.quant.performance import Record, Trade, Traded, record
@@ -95,6 +97,13 @@ def analysis(of: Material) -> Analysis:
         by_exit=groups(of, "exit"),
         refusals=dict(Counter(rule for refusal in of.refused for rule, _ in refusal.rules).most_common()),
     )
+
+
+def flat(found: Analysis) -> dict[str, Any]:
+    """The analysis as flat JSON: money as text, ratios as numbers, null for what is not known."""
+    body: dict[str, Any] = plain(found)
+    now: dict[str, Any] = body.pop("now")
+    return now | body
 
 
 class _Part:

@@ -12,7 +12,6 @@ from trade_mcp.quant.candles import Candles, Floats, ms_of
 from trade_mcp.quant.returns import Curve, max_drawdown
 
 POINTS = 500  # of the line that is drawn
-NO_FEED = "the candles of this ledger's feed are not here"
 NO_CANDLES = "there are no candles from the start of the period"
 
 
@@ -34,10 +33,8 @@ def no_baseline(why: str, *, without: tuple[str, ...] = ()) -> Baseline:
     return Baseline((), without, None, None, _line(np.empty(0, np.int64), np.empty(0)), why)
 
 
-def hold(feed: Feed | None, symbols: Iterable[str], *, start: datetime, end: datetime) -> Baseline:
+def hold(feed: Feed, symbols: Iterable[str], *, start: datetime, end: datetime) -> Baseline:
     """Equal parts of ``symbols`` bought at ``start`` and held to ``end``."""
-    if feed is None:
-        return no_baseline(NO_FEED)
     timeframe = coarse(feed, end - start, most=POINTS)
     first, last = ms_of(start), ms_of(end)
     at_ms = np.linspace(first, last, POINTS).astype(np.int64)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -31,8 +31,6 @@ SMALLEST = Decimal("1e-8")  # what equity read as a float is shown to
 NOTHING_YET = "nothing has happened yet"
 FAILED = (Status.REJECTED, Status.NEVER_PLACED, Status.EXPIRED)
 TROUBLES = ("alarm", "state_changed", "break_seen")
-
-Tell = Callable[[int, int, str], None]  # (done, of, what comes now)
 
 
 class Worth(Struct, frozen=True, kw_only=True):
@@ -120,18 +118,24 @@ class Report(Struct, frozen=True, kw_only=True):
         return self.found.now.synthetic
 
 
-def report(ledger: Log, asked: Asked, *, feed: Feed | None, symbols: Sequence[str] = (), tell: Tell) -> Report:
-    """Everything of the span ``asked`` for.
+class PastPrices(Struct, frozen=True):
+    """Where candles come from. Without a feed, or with another than the ledger's, what needs them is unknown."""
 
-    ``feed`` is where candles come from: without one, or with another than the ledger's, what needs them is unknown.
-    The baseline is of ``symbols``, or of those that were traded.
-    """
-    tell(0, 3, "reading the ledger")
+    feed: Feed | None = None
+    symbols: Sequence[str] = ()  # of the baseline; none: those that were traded
+    missing: str = "the candles of this ledger's feed are not here"
+
+    def of(self, ledger_feed: str) -> "PastPrices":
+        """These for the ledger of ``ledger_feed``."""
+        fits = self.feed is None or self.feed.identity == ledger_feed
+        return self if fits else PastPrices(None, self.symbols)
+
+
+def report(ledger: Log, asked: Asked, prices: PastPrices) -> Report:
+    """Everything of the span ``asked`` for."""
     of = gather(ledger, asked)
-    feed = feed if feed is not None and feed.identity == of.book.feed else None
-    tell(1, 3, "reading candles")
-    baseline, excursions = baseline_of(of, feed, symbols), _excursions(of, feed)
-    tell(2, 3, "adding up")
+    prices = prices.of(of.book.feed)
+    baseline, excursions = baseline_of(of, prices), _excursions(of, prices.feed)
     return Report(
         span=of.span,
         found=analysis(of),
@@ -164,12 +168,14 @@ def measures(of: Material) -> dict[str, Measure]:
     return return_measures(of.curve, until) | trade_measures(record(of.closed))
 
 
-def baseline_of(of: Material, feed: Feed | None, symbols: Sequence[str] = ()) -> Baseline:
-    """What ``symbols`` (without: those that were traded) would have made."""
+def baseline_of(of: Material, prices: PastPrices) -> Baseline:
+    """What the same symbols would have made."""
     if of.span.start is None or of.span.end is None or of.span.start >= of.span.end:
         return no_baseline(NOTHING_YET)
-    traded = symbols or sorted({trade.symbol for trade in of.trades.values()})
-    return hold(feed, traded, start=of.span.start, end=of.span.end)
+    if prices.feed is None:
+        return no_baseline(prices.missing)
+    symbols = prices.symbols or sorted({trade.symbol for trade in of.trades.values()})
+    return hold(prices.feed, symbols, start=of.span.start, end=of.span.end)
 
 
 def _money(value: float) -> Decimal:
@@ -236,8 +242,8 @@ def _risk(of: Material) -> tuple[RiskUse, ...]:
         "max_exposure": max((mark.exposure for mark in of.marks), default=None),
         "max_heat": max((mark.heat for mark in of.marks), default=None),
     }
-    prices = {held.symbol: held.mark for held in of.now.positions if held.mark is not None}
-    found = uses(of.book, parse_policy(of.book.policy_text), marks=prices, now=of.now.as_of or of.span.end)
+    marks = {held.symbol: held.mark for held in of.now.positions if held.mark is not None}
+    found = uses(of.book, parse_policy(of.book.policy_text), marks=marks, now=of.now.as_of or of.span.end)
     return tuple(
         RiskUse(
             key=use.key,

@@ -1,7 +1,9 @@
 """What may be set: one frozen section per table of trade-mcp.toml, with every default and its unit."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import platformdirs
@@ -23,6 +25,7 @@ from trade_mcp.domain.errors import BadConfig, BadInput
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Rung, check_plan
 from trade_mcp.domain.market import TIMEFRAMES
+from trade_mcp.office.span import asked
 from trade_mcp.settings.values import (
     SYMBOL,
     Amount,
@@ -194,6 +197,25 @@ class ExitSettings(Section):
         return ExitRules(self.plan, tuple(sorted(targets, key=lambda one: -one[0])))
 
 
+class ReportSettings(Section):
+    """Reports on the desk; made by themselves if ``every`` says how often."""
+
+    every: Length | None = None  # market time
+    period: str = "day"  # what each of those tells of
+    folder: FilePath | None = None  # None: reports in data_dir
+    keep_days: Annotated[int, Field(ge=1, le=36500)] = 90  # real time, of all of them
+    time_limit_s: Annotated[int, Field(ge=10, le=3600)] = 120  # real seconds one may take
+
+    @field_validator("period")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            asked(value)
+        except BadInput as error:
+            raise PydanticCustomError("period", "a period, {said}", {"said": error.hint}) from None
+        return value
+
+
 class RetentionSettings(Section):
     """How long ticks, decisions and signals are kept one by one, and then as hourly sums. Events are kept for ever."""
 
@@ -219,6 +241,7 @@ class Settings(Section):
     exits: ExitSettings = ExitSettings()
     strategies: dict[str, dict[str, Any]] = {}
     limits: dict[str, Any] = {}
+    reports: ReportSettings = ReportSettings()
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
 
@@ -228,6 +251,11 @@ class Settings(Section):
         from trade_mcp.risk.policy import check_policy
 
         return check_policy(self.limits)
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where reports are kept."""
+        return self.reports.folder or self.desk.data_dir / "reports"
 
     @property
     def exit_rules(self) -> ExitRules:
@@ -242,9 +270,9 @@ class Settings(Section):
 
     @property
     def active_strategies(self) -> dict[str, dict[str, Any]]:
-        """Parameters of every strategy that is on, by name; the default ones are on unless switched off."""
+        """The tables of every strategy that is on, by name; the default ones are on unless switched off."""
         tables: dict[str, dict[str, Any]] = {name: {} for name in DEFAULT_STRATEGIES} | self.strategies
-        return {name: _parameters(table) for name, table in tables.items() if table.get("enabled", True)}
+        return {name: table for name, table in tables.items() if table.get("enabled", True)}
 
     def check_strategies(self) -> None:
         """Raises BadConfig for a strategy, parameter or weight that does not exist."""
@@ -255,13 +283,28 @@ class Settings(Section):
         for name, table in self.strategies.items():
             if not isinstance(table.get("enabled", True), bool):
                 raise BadConfig(f"strategies.{name}.enabled = {table['enabled']!r}: expected true or false")
-            build_strategy(name, _parameters(table))
+            if (frame := table.get("timeframe")) is not None and frame not in TIMEFRAMES:
+                raise BadConfig(f"strategies.{name}.timeframe = {frame!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+            if "file" in table:
+                if not Path(str(table["file"])).expanduser().is_file():
+                    raise BadConfig(f"strategies.{name}.file: there is no file {table['file']}")
+            else:
+                build_strategy(str(table.get("kind", name)), parameters(table))
         for name in self.loop.weights:
             if name not in self.active_strategies:
                 raise BadConfig(
                     f"loop.weights.{name}: there is no such strategy, or it is off",
                     hint=f"on are: {', '.join(self.active_strategies)}",
                 )
+
+
+NOT_PARAMETERS = frozenset({"enabled", "exits", "kind", "file", "timeframe"})
+
+
+def parameters(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What a strategy itself takes. It computes with floats: its numbers are statistics, not money."""
+    own = {key: value for key, value in table.items() if key not in NOT_PARAMETERS}
+    return {key: float(value) if isinstance(value, Decimal) else value for key, value in own.items()}
 
 
 def _own_exits(name: str, table: dict[str, Any]) -> dict[str, ExitSettings]:
@@ -273,9 +316,3 @@ def _own_exits(name: str, table: dict[str, Any]) -> dict[str, ExitSettings]:
         first = error.errors()[0]
         key = ".".join(map(str, (name, "exits", *first["loc"])))
         raise PydanticCustomError("exits", "{key}: {said}", {"key": key, "said": first["msg"]}) from None
-
-
-def _parameters(table: dict[str, Any]) -> dict[str, Any]:
-    """Strategies compute with floats: their numbers are statistics, not money."""
-    own = {key: value for key, value in table.items() if key not in ("enabled", "exits")}
-    return {key: float(value) if isinstance(value, Decimal) else value for key, value in own.items()}

@@ -9,7 +9,7 @@ from trade_mcp.reports.mark import titled
 
 def section(report: Report) -> Section | None:
     now = report.found.now
-    if not now.positions:
+    if not now.positions or report.span.ends:
         return None
     rows = tuple(_row(held) for held in now.positions)
     note = f"As of {now.as_of:%Y-%m-%d %H:%M} UTC, at the prices last seen." if now.as_of else ""

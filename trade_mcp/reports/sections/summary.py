@@ -1,6 +1,7 @@
 """What happened, in sentences."""
 
 from trade_mcp.domain.events import TradingState
+from trade_mcp.domain.instrument import ZERO
 from trade_mcp.office.figures import amount, clean, gain, listed, many, percent, signed
 from trade_mcp.office.reporting import Report
 from trade_mcp.reports.blocks import Section, Words
@@ -38,7 +39,8 @@ def _trades(report: Report) -> str:
     if not trades.closed:
         opened = many(found.fills, "fill") if found.fills else "nothing was traded"
         return f"No trade was closed; {opened}."
-    fees = f"after {amount(report.costs.fees)} of fees" if report.costs.fees else "without fees"
+    paid = sum((trade.fees for trade in report.trades), ZERO)
+    fees = f"after {amount(paid)} of fees" if paid else "without fees"
     what = "made" if trades.net > 0 else "lost" if trades.net < 0 else "made and lost nothing:"
     return (
         f"{many(trades.closed, 'trade')} closed, {trades.wins:,} won and {trades.losses:,} lost: together they {what} "
@@ -71,6 +73,8 @@ def _refused(report: Report) -> list[str]:
 
 def _now(report: Report) -> list[str]:
     now, said = report.found.now, []
+    if report.span.ends:
+        return []
     if now.state is not TradingState.ACTIVE:
         said.append(f"Trading is {now.state}: {clean(now.state_reason, 200)}.")
     if now.unprotected:

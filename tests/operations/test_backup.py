@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -386,12 +387,28 @@ def test_a_damaged_ledger_is_replaced_and_said_to_be_unread(copy: Path, standing
     assert (done.aside / "ledger.db").read_bytes().startswith(b"not a database")
 
 
-def test_a_restore_that_was_cut_off_keeps_everybody_out_until_it_is_run_again(copy: Path, standing: Path) -> None:
-    restoring(standing / "ledger.db").touch()
-    (standing / "ledger.db").unlink()  # killed between the two renames
+@pytest.mark.parametrize("step", range(4))
+def test_a_restore_that_is_cut_off_anywhere_keeps_everybody_out_until_it_is_run_again(
+    copy: Path, standing: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    before = (standing / "ledger.db").read_bytes()
+    moves = []
+
+    def move(real: Callable[[Path, Path], None], old: Path, new: Path) -> None:
+        moves.append(new)
+        if len(moves) > step:
+            raise KeyboardInterrupt
+        real(old, new)
+
+    with monkeypatch.context() as patched:
+        for name in ("rename", "replace"):
+            patched.setattr(os, name, partial(move, getattr(os, name)))
+        with pytest.raises(KeyboardInterrupt):
+            restored(copy, standing, replace=True)
     with pytest.raises(LedgerError, match="cut off") as refused:
         desk(standing)
     assert "restore" in refused.value.hint
     restored(copy, standing, replace=True)
     with desk(standing) as app:
         assert verify(app.engine, code=__version__).sound
+    assert before in [file.read_bytes() for file in standing.rglob("replaced-*/ledger.db")], "nothing is lost"

@@ -161,13 +161,11 @@ def _marked(ledger: Path) -> Iterator[None]:
 def _swap(staged: dict[str, Path], places: dict[str, Path], *, at: datetime) -> Path | None:
     """Old files aside, with those beside them that SQLite needs; new ones in their place."""
     aside = None
-    for name in staged:
-        path = places[name]
-        for old in [path.with_name(path.name + side) for side in SIDES]:
-            if old.exists():
-                aside = path.parent / f"replaced-{at:%Y%m%dT%H%M%SZ}"
-                aside.mkdir(exist_ok=True)
-                os.rename(old, aside / old.name)
+    for path in (places[name] for name in staged):
+        for old in [each for side in SIDES if (each := path.with_name(path.name + side)).exists()]:
+            aside = path.parent / f"replaced-{at:%Y%m%dT%H%M%S.%fZ}"
+            aside.mkdir(exist_ok=True)
+            os.rename(old, aside / old.name)
     for name, new in staged.items():
         with new.open("rb") as file:
             os.fsync(file.fileno())

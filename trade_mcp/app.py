@@ -177,7 +177,7 @@ def new_id() -> str:
 
 
 def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
-    """The feed of ``settings``; a replay begins where every one of ``voices`` is warm that listens to the desk's timeframe."""
+    """The feed of ``settings``; a replay begins where those of ``voices`` are warm that listen to its timeframe."""
     given = settings.feed
     if given.name == "synthetic":
         symbols = {"symbols": settings.desk.symbols} if settings.desk.symbols else {}

@@ -78,7 +78,8 @@ def test_schemas_keep_to_what_claude_openai_and_gemini_all_accept(entry: Entry) 
 def test_every_tool_has_a_title_and_says_what_it_does(entry: Entry) -> None:
     hints = entry.annotations
     assert hints.title
-    assert hints.read_only_hint is (not hints.destructive_hint)
+    assert hints.destructive_hint is (not entry.reads)
+    assert hints.read_only_hint is (entry.reads and not entry.keeps)
     assert len(entry.manual.splitlines()[0]) > 30
 
 

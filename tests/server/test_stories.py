@@ -90,4 +90,4 @@ def test_prompts_name_only_tools_there_are(call: Caller) -> None:
         said = call.prompt(name, **({"symbol": "BTC/USDT"} if name == "review_position" else {}))
         words = {word.strip("().,:;") for word in said.replace("(", " ").split()}
         named = {word for word in words if "_" in word and word.islower()}
-        assert named <= tools | {"scan_market", "get_performance", "generate_report"}, named - tools
+        assert named <= tools | {"get_performance", "generate_report"}, named - tools

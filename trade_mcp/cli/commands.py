@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import backup, ledger, policy, programs, report, setup, switches, up
+from trade_mcp.cli import backup, ledger, policy, programs, report, setup, strategies, switches, up
 
 app = typer.Typer(
     help=(
@@ -31,6 +31,7 @@ for command in (
     ledger.verify,
     ledger.trades,
     report.report,
+    strategies.check_strategy,
     backup.backup,
     backup.restore,
 ):

@@ -139,7 +139,7 @@ class Decide:
             return self._about_held(view, book, lease=lease, dry_run=dry_run)
         if view.strength < self._threshold:
             return self._none(view, f"no signal: {view.summary()}, an entry needs {self._threshold:+.2f}")
-        if view.before is None or view.before >= self._threshold:
+        if not view.standing and (view.before is None or view.before >= self._threshold):
             return self._none(view, f"no fresh signal: {view.summary()} crossed {self._threshold:+.2f} before this bar")
         if any(order.side is Side.BUY for order in book.live(view.symbol)):
             return self._none(view, "an entry is in flight already")
@@ -152,6 +152,9 @@ class Decide:
         assert view.strength is not None
         if owner is not Source.LOOP:
             return self._none(view, f"the position belongs to the {owner}: not the loop's to trade")
+        fresh = view.before is not None and view.before < self._threshold <= view.strength
+        if view.accumulates and fresh and not any(order.side is Side.BUY for order in book.live(view.symbol)):
+            return self._enter(view, book, lease=lease, dry_run=dry_run)
         if view.strength >= 0:
             return Decision(view.symbol, "hold", f"holding: {view.summary()}", view.strength, view.leader)
         if any(order.role is Role.CLOSE for order in book.live(view.symbol)):

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, UnknownSymbol
 from trade_mcp.domain.instrument import Instrument
-from trade_mcp.domain.market import Quote
+from trade_mcp.domain.market import Quote, timeframe_delta
 from trade_mcp.ports import Clock, Feed, Venue
 from trade_mcp.quant.candles import Candles
 from trade_mcp.quant.indicators import atr
@@ -25,6 +25,8 @@ class Market:
         self._instruments = dict(venue.instruments())
         self.symbols, self.timeframe = symbols, timeframe
         self.synthetic = feed.synthetic
+        self.step = timeframe_delta(timeframe)
+        self.priced = tuple(symbol for symbol in feed.symbols if symbol in self._instruments)
 
     def instrument(self, symbol: str) -> Instrument:
         """The instrument of ``symbol`` ("BTC/USDT"). Raises UnknownSymbol with the nearest names."""

@@ -99,3 +99,11 @@ class ForeignLedger(LedgerError):
 
 class LeaseLost(LedgerError):
     """Another process took over this role; what it held may neither write nor send."""
+
+
+class StrategyFailed(TradeError):
+    """A strategy raised, answered what is no opinion, or did not answer in time. It costs that opinion alone."""
+
+    def __init__(self, name: str, why: str):
+        super().__init__(f"{name} has no opinion: {why}", hint="trade-mcp check-strategy tries it")
+        self.why = why

@@ -43,10 +43,8 @@ class MacdCross(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         crossed = bars_since_change(above > 0)
         when = "not crossed in the bars it sees" if crossed is None else f"crossed {bars_text(crossed)} ago"
         where = "above" if above[-1] > 0 else "below"
-        share = abs(above[-1]) / candles.close[-1]
-        return (
-            f"MACD({self.fast}, {self.slow}) is {where} its signal({self.signal}) by {share:.2%} of the price, {when}"
-        )
+        by = f"{abs(above[-1]) / candles.close[-1]:.2%} of the price"
+        return f"MACD({self.fast}, {self.slow}) is {where} its signal({self.signal}) by {by}, {when}"
 
     def _above(self, candles: Candles) -> Floats:
         line = ema(candles.close, self.fast) - ema(candles.close, self.slow)

@@ -1,7 +1,7 @@
 """Strategy: what every strategy is. Its fields are its parameters, with their bounds; candles in, strengths out."""
 
 import math
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from trade_mcp.quant.candles import Candles, Floats
 
@@ -13,8 +13,13 @@ class Strategy(Protocol):
     depends on a candle more than ``lookback`` bars back.
     """
 
-    name: ClassVar[str]
-    wrong_when: ClassVar[str]  # the market it loses in, for the page about it
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def wrong_when(self) -> str:
+        """The market it loses in, for the page about it. A class attribute, like ``name``."""
+        ...
 
     @property
     def lookback(self) -> int:

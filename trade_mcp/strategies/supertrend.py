@@ -75,4 +75,5 @@ class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         high, low, close = (pd.Series(array) for array in (candles.high, candles.low, candles.close))
         found = _library().supertrend(high, low, close, length=self.period, multiplier=self.multiplier)
         column = next(name for name in found.columns if name.startswith("SUPERTd"))
-        return np.nan_to_num(found[column].to_numpy(dtype=np.float64))
+        direction: Floats = np.nan_to_num(found[column].to_numpy(dtype=np.float64))
+        return direction

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from trade_mcp.desk.scan import scan
 from trade_mcp.desk.signals import SymbolView
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.server import errors
@@ -32,6 +33,34 @@ def get_signals(
     return {"entry_threshold": desk.settings.loop.entry_threshold, "signals": views}
 
 
+def scan_market(
+    desk: "App",
+    *,
+    limit: Annotated[int, Within(1, 25), "default 10"] = 10,
+    everything: Annotated[bool, "all symbols with prices, not only those the desk trades"] = False,
+) -> Body:
+    """Symbols ranked by blended strength, the strongest first, with their change and volume of 24 h.
+
+    To find where to look; get_signals says why. Without a price or enough bars a symbol is counted, not ranked.
+    """
+    found, left = scan(desk.market, desk.signals, everything=everything)
+    return {
+        "ranked": [
+            {
+                "symbol": one.symbol,
+                "strength": _rounded(one.strength),
+                "bar_before": _rounded(one.before),
+                "leader": clean(one.leader, 40) or None,
+                "change_24h": one.change,
+                "volume_24h": one.volume,
+            }
+            for one in found[:limit]
+        ],
+        "of": len(found),
+        "unknown": left or None,
+    }
+
+
 def _about(symbol: str, timeframe: str | None, desk: "App") -> Body:
     try:
         return _line(desk.signals.view(symbol, timeframe))
@@ -57,4 +86,4 @@ def _rounded(strength: float | None) -> float | str:
     return "warming up" if strength is None else round(strength, 3)
 
 
-TOOLS = (Entry(get_signals, "Strategy signals"),)
+TOOLS = (Entry(get_signals, "Strategy signals"), Entry(scan_market, "Market scan"))

@@ -35,9 +35,9 @@ period = 30                         # given to its class
 ## Your own
 
 `mine.py` has a class `Strategy`. It runs in a process of its own: what it prints goes to stderr, and if it raises,
-hangs or answers nonsense it costs its own opinion only. `trade-mcp check-strategy mine.py` tries it: shape, no look-ahead,
-nothing beyond its lookback, time; the desk does the same at start. A package offers one as entry point in the group
-`trade_mcp.strategies`.
+hangs or answers nonsense it costs its own opinion only. `trade-mcp check-strategy mine.py` tries it: shape, no
+look-ahead, nothing beyond its lookback, time; the desk does the same at start. A package offers one as entry point in
+the group `trade_mcp.strategies`.
 
 ```python
 import numpy as np

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,9 @@ def write(wanted: Wanted, prices: Callable[[], PastPrices], tell: Callable[[int,
     """Make what is ``wanted``. Raises TradeError: a period that is none, a ledger or a folder that cannot be used."""
     span = asked(wanted.period, start=wanted.start, end=wanted.end)
     made_at = datetime.fromisoformat(wanted.made_at)
+    folder = Path(wanted.folder)
+    with _spoken(folder):  # now rather than after all the work
+        folder.mkdir(parents=True, exist_ok=True)
     tell(0, len(STEPS), STEPS[0])
     with reading(wanted.ledger) as ledger:
         found = report(ledger, span, prices())
@@ -36,7 +39,7 @@ def write(wanted: Wanted, prices: Callable[[], PastPrices], tell: Callable[[int,
         "json": json.dumps(body(found, name=wanted.name, made_at=wanted.made_at), indent=1),
     }
     tell(2, len(STEPS), STEPS[2])
-    stem = Path(wanted.folder) / _stem(found, wanted.name, made_at)
+    stem = folder / _stem(found, wanted.name, made_at)
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in forms}
     for kind, path in paths.items():
         put(path, forms[kind])
@@ -55,16 +58,24 @@ def write(wanted: Wanted, prices: Callable[[], PastPrices], tell: Callable[[int,
 def put(path: Path, content: str) -> None:
     """Write ``content`` to ``path`` whole or not at all. Raises TradeError when it cannot be."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _spoken(path):
+        try:
+            part.write_text(content, encoding="utf-8")
+            part.replace(path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _spoken(path: Path) -> Iterator[None]:
+    """What the disk says, in our words."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(content, encoding="utf-8")
-        part.replace(path)
+        yield
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise TradeError(
-            f"{path} cannot be written: {error.strerror}", hint="name another folder, or make room"
-        ) from None
+        hint = "name another folder, or make room"
+        raise TradeError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
 
 
 def _stem(found: Report, name: str, made_at: datetime) -> str:

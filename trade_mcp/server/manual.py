@@ -42,7 +42,7 @@ def tokens(entry: Entry) -> int:
 
 
 def _section(entry: Entry) -> str:
-    traits = ["reads only"] if entry.reads else ["changes the book"]
+    traits = ["leaves files" if entry.keeps else "reads only"] if entry.reads else ["changes the book"]
     if entry.reads is False and entry.repeatable:
         traits.append("safe to repeat")
     lines = [f"### `{entry.name}`\n", f"*{entry.title}; {', '.join(traits)}.*\n", entry.manual, ""]

@@ -5,6 +5,7 @@ from functools import partial
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
+import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from trade_mcp.app import App
 
 
+Tell = Callable[[int, int, str], object]  # (done, of, what it does now)
+
+
 class Entry(Struct, frozen=True):
     """A tool as its module lists it.
 
     ``run(desk, **arguments)`` answers with a body. With ``takes``, the arguments are those of that function and
     ``run(desk, request)`` gets the order it makes of them. ``reads``: changes nothing; what changes something reaches
     the venue and counts as destructive. ``repeatable``: a second call with the same arguments does nothing more.
+    ``keeps``: it leaves files behind, and nothing else. ``tells``: it takes long, so ``run(desk, tell, **arguments)``
+    says how far it has come.
     """
 
     run: Callable[..., Body]
@@ -34,6 +40,8 @@ class Entry(Struct, frozen=True):
     takes: Callable[..., OrderRequest] | None = None
     reads: bool = True
     repeatable: bool = True
+    keeps: bool = False
+    tells: bool = False
 
     @property
     def name(self) -> str:
@@ -48,9 +56,9 @@ class Entry(Struct, frozen=True):
     def annotations(self) -> ToolAnnotations:
         return ToolAnnotations(
             title=self.title,
-            read_only_hint=self.reads,
+            read_only_hint=self.reads and not self.keeps,
             destructive_hint=not self.reads,
-            idempotent_hint=self.repeatable,
+            idempotent_hint=self.repeatable and not self.keeps,
             open_world_hint=not self.reads,
         )
 
@@ -58,10 +66,13 @@ class Entry(Struct, frozen=True):
 class DeskTool(Tool):
     """An Entry on a desk, as the SDK serves it. The SDK's own reading of arguments, which coerces, is not used."""
 
-    answer: Callable[[dict[str, Any]], CallToolResult] = Field(exclude=True)
+    answer: Callable[[dict[str, Any], Tell], CallToolResult] = Field(exclude=True)
 
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> CallToolResult:
-        return await anyio.to_thread.run_sync(self.answer, arguments)
+        def tell(done: int, of: int, what: str) -> None:
+            anyio.from_thread.run(context.report_progress, done, of, what)
+
+        return await anyio.to_thread.run_sync(self.answer, arguments, tell)
 
 
 def served(entry: Entry, desk: "App") -> DeskTool:
@@ -80,14 +91,17 @@ def served(entry: Entry, desk: "App") -> DeskTool:
     )
 
 
-def _answer(entry: Entry, arguments: tuple[strict.Argument, ...], desk: "App", sent: dict[str, Any]) -> CallToolResult:
+def _answer(
+    entry: Entry, arguments: tuple[strict.Argument, ...], desk: "App", sent: dict[str, Any], tell: Tell
+) -> CallToolResult:
     start: Body = {}
     named: Body = {}  # the order's id: with it even a call that broke can be repeated safely
     try:
         start = head(desk)
         values = strict.read(arguments, sent)
         if entry.takes is None:
-            return result(start | entry.run(desk, **values))
+            told = (tell,) if entry.tells else ()
+            return result(start | entry.run(desk, *told, **values))
         request = entry.takes(**values)
         if not entry.reads:
             named = {"order_id": request.order_id}

@@ -14,7 +14,7 @@ def section(report: Report) -> Section:
 def sentences(report: Report) -> list[str]:
     """The report in a few sentences."""
     if not len(report.curve):
-        return ["Nothing has happened on this ledger yet."]
+        return ["Nothing happened in this period." if report.found.now.mode else "Nothing has happened yet."]
     return [
         _money(report),
         _trades(report),
@@ -51,11 +51,11 @@ def _trades(report: Report) -> str:
 def _beside(report: Report) -> str:
     held = report.baseline
     if held.growth is None:
-        return f"What holding the same symbols would have made is unknown: {held.unknown}. Doing nothing makes 0 %."
+        return f"What holding the same symbols would have made is unknown: {held.unknown}. Doing nothing makes 0%."
     without = f" ({listed(list(held.without))} left out: no candles)" if held.without else ""
     return (
         f"Holding {listed(list(held.symbols))} in equal parts{without} would have made {gain(held.growth)} before "
-        f"costs; doing nothing, 0 %."
+        f"costs; doing nothing, 0%."
     )
 
 

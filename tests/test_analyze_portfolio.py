@@ -14,6 +14,7 @@ import pytest
 
 from tests.office.story import Story, tell_all
 from trade_mcp import analyze_portfolio
+from trade_mcp.feeds.synthetic import synthetic_feed
 
 KEYS = {
     "as_of",
@@ -186,3 +187,30 @@ def test_the_command_needs_no_venue_key_network_or_heavy_library(story: Story) -
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["fills"] == 5
+
+
+def test_a_page_is_written_beside_what_is_printed(
+    story: Story, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tell_all(story)
+    page = tmp_path / "page.html"
+    found = answer(capsys, "--database", story.engine.path, "--html", page, "--period", "week")
+    assert found["fills"] == 5
+    shown = page.read_text("utf-8")
+    assert "Trading report: week" in shown
+    assert "the candles of this ledger" in shown  # without settings nothing says where they are
+    with pytest.raises(SystemExit) as ended:
+        analyze_portfolio.main(["--database", str(story.engine.path), "--html", str(tmp_path / "no" / "page.html")])
+    assert ended.value.code == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_settings_say_where_the_candles_of_a_page_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    story = Story(tmp_path / "desk" / "ledger.db", feed=synthetic_feed().identity)
+    tell_all(story)
+    story.engine.close()
+    config = tmp_path / "trade-mcp.toml"
+    config.write_text(f'[desk]\ndata_dir = "{story.engine.path.parent}"\n')
+    text(capsys, "--config", config, "--html", tmp_path / "page.html")
+    shown = (tmp_path / "page.html").read_text("utf-8")
+    assert "Holding BTC/USDT, ETH/USDT and SOL/USDT in equal parts would have made" in shown

@@ -4,14 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.office.analysis import Analysis, analyse
+from trade_mcp.office.analysis import Analysis, analyse, flat
 from trade_mcp.office.past import reading
-from trade_mcp.office.plain import plain
-from trade_mcp.office.span import asked
+from trade_mcp.office.span import Asked, asked
+from trade_mcp.store.log import Log
 
 EMPTY = "nothing has happened on this ledger yet: run `trade-mcp up`, wait a minute, and look again"
 WAITING = "no order was asked for yet: keep `trade-mcp up` running; its screen says what the loop is waiting for"
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         span = asked(said.period)
         with reading(_where(said.database, config=said.config)) as ledger:
             body = as_json(analyse(ledger, span))
+            if said.html is not None:
+                _page(ledger, span, said)
     except TradeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -37,13 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def as_json(found: Analysis) -> dict[str, Any]:
     """The analysis as flat JSON: money as text, ratios as numbers, null for what is not known."""
-    body: dict[str, Any] = plain(found)
-    now: dict[str, Any] = body.pop("now")
+    body = flat(found)
     if not found.now.mode:
-        now["hint"] = EMPTY
+        body["hint"] = EMPTY
     elif found.since is None and not found.orders.total and not found.refusals:
-        now["hint"] = WAITING
-    return now | body
+        body["hint"] = WAITING
+    return body
+
+
+def _page(ledger: Log, span: Asked, said: argparse.Namespace) -> None:
+    """The whole report as a page. Candles are there if the settings name the ledger's own feed."""
+    from trade_mcp.office.reporting import PastPrices, report  # charts are for who wants a page
+    from trade_mcp.reports.files import put
+    from trade_mcp.reports.html import html
+    from trade_mcp.reports.page import page_of
+    from trade_mcp.reports.prices import prices_of
+
+    prices = PastPrices()
+    if said.database is None:
+        from trade_mcp.settings import load_settings
+
+        prices = prices_of(load_settings(said.config))
+    found = report(ledger, span, prices)
+    put(said.html, html(page_of(found, name=said.period or "all", made_at=datetime.now(UTC))))
+    print(f"the page is in {said.html}", file=sys.stderr)
 
 
 def _where(database: str | None, *, config: Path | None) -> str:
@@ -61,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The period limits orders, fills, trades, refusals, the groups and max_drawdown; the rest is as of now.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: money as text, ratios as numbers")
-    parser.add_argument("--period", metavar="7d", help="only the last hours, days or weeks of market time: 24h, 7d, 4w")
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="also write the whole report as a page: charts, trades, ratios"
+    )
+    parser.add_argument("--period", metavar="7d", help="only the last stretch of market time: 24h, 7d, 4w, day, week")
     parser.add_argument(
         "--database", metavar="URL", help="the ledger: a file or sqlite:///FILE; default: the settings'"
     )

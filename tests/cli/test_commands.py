@@ -27,6 +27,7 @@ COMMANDS = [
     ["rebuild"],
     ["verify"],
     ["trades"],
+    ["report"],
     ["policy", "show"],
     ["policy", "diff"],
     ["policy", "adopt"],

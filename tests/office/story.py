@@ -5,6 +5,7 @@ from decimal import Decimal as D
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 from msgspec import structs
 
@@ -42,19 +43,15 @@ class Standing:
         return 0.0
 
 
-class Story:
-    """Writes what would have happened to a real log, minute by minute."""
+class Telling:
+    """Writes what would have happened to a log, minute by minute."""
 
-    def __init__(self, path: Path, *, synthetic: bool = True):
-        self.clock = Standing()
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(empty_ledger())
-        self.engine = open_engine(path)
-        self.log = Log(self.engine, code="test", clock=self.clock)
-        self.tell(e.LedgerOpened("paper", "default", "synthetic-7", synthetic, "USDT", D(10_000)))
+    def __init__(self, log: Log, clock: Standing, start: datetime = START):
+        self.log, self.clock, self.start = log, clock, start
+        clock.now = start
 
-    def at(self, **since_start: float) -> "Story":
-        self.clock.now = START + timedelta(**since_start)
+    def at(self, **since_start: float) -> Self:
+        self.clock.now = self.start + timedelta(**since_start)
         return self
 
     def tell(self, *events: e.Event) -> None:
@@ -126,6 +123,18 @@ class Story:
         book = self.log.book
         equity = book.cash + sum(p.size * prices[s] for s, p in book.positions.items())
         self.tell(e.EquityMarked(self.clock.now, equity, book.cash, D(0), D(0), prices))
+
+
+class Story(Telling):
+    """A ledger of its own, opened, and what is told on it."""
+
+    def __init__(self, path: Path, *, synthetic: bool = True, feed: str = "synthetic-7"):
+        clock = Standing()
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(empty_ledger())
+        self.engine = open_engine(path)
+        super().__init__(Log(self.engine, code="test", clock=clock), clock)
+        self.tell(e.LedgerOpened("paper", "default", feed, synthetic, "USDT", D(10_000)))
 
 
 def tell_all(story: Story) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,14 @@ class Caller:
 
     def raw(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)
+
+    def followed(self, tool: str, on_progress: Callable[..., Awaitable[None]], **arguments: Any) -> Answer:
+        """The answer of a tool that says how far it has come."""
+        answer = self._portal.call(
+            lambda: self._client.call_tool(tool, arguments, progress_callback=on_progress)  # type: ignore[arg-type]
+        )
+        assert not answer.is_error, answer.content
+        return body(answer)
 
     def __call__(self, tool: str, **arguments: Any) -> Answer:
         """The answer of a tool that is to succeed."""

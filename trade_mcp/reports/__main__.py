@@ -29,15 +29,10 @@ def prices(wanted: Wanted) -> PastPrices:
     """The candles that ``wanted`` can be told with."""
     if not wanted.feed:
         return PastPrices()
-    from trade_mcp.app import open_feed
+    from trade_mcp.reports.prices import prices_of
     from trade_mcp.settings import Settings
 
-    settings = Settings.model_validate({"desk": wanted.desk, "feed": wanted.feed})
-    try:
-        feed = open_feed(settings)
-    except TradeError as error:
-        return PastPrices(missing=f"the candles cannot be read: {error.message}")
-    return PastPrices(feed, settings.desk.symbols or feed.symbols)
+    return prices_of(Settings.model_validate({"desk": wanted.desk, "feed": wanted.feed}))
 
 
 def _say(line: Line) -> None:

@@ -104,7 +104,7 @@ def table(lives: list[Life], *, day_s: float) -> Iterator[str]:
         early, late = longest.early_and_late()
         yield (
             f"| {name} | {len(ours)} | {longest.lived_s / day_s:.1f} | {early.memory_mb:.0f} → {late.memory_mb:.0f}"
-            f" | {slope(longest) * day_s:+.2f} | {early.files} → {late.files} | {early.threads} → {late.threads} |"
+            f" | {slope(longest) * day_s:+.2f} | {early.files:.0f} → {late.files:.0f} | {early.threads:.0f} → {late.threads:.0f} |"
         )
 
 

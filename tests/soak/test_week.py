@@ -111,7 +111,7 @@ class Week:
         told = [
             f"\n**{called}**: {bars / 288:.1f} days of market time in {(time.monotonic() - began) / 60:.1f} minutes"
             f" ({self._length.speed} times the clock), {took[0]} tool calls answered, {took[1]} refused or failed,"
-            f" {client.lost} connections lost at restarts",
+            f" {client.lost} attempts to connect in vain around restarts",
             "",
             *table(lives, day_s=day_s),
             "",

@@ -8,9 +8,23 @@ import trade_mcp
 ROOT = Path(trade_mcp.__file__).parent
 FLOORS = {
     0: ("domain", "quant", "risk", "strategies"),
-    1: ("ports", "venues", "feeds", "sources", "store", "clock"),
+    1: ("ports", "venues", "feeds", "sources", "channels", "store", "clock"),
     2: ("desk", "office"),
-    3: ("settings", "logs", "role", "app", "server", "loop", "watcher", "cli", "analyze_portfolio", "reports", "clerk", "up", "__main__"),
+    3: (
+        "settings",
+        "logs",
+        "role",
+        "app",
+        "server",
+        "loop",
+        "watcher",
+        "cli",
+        "analyze_portfolio",
+        "reports",
+        "clerk",
+        "up",
+        "__main__",
+    ),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN_ON_GROUND = {"time", "random", "logging", "structlog", "os", "pathlib", "sqlalchemy", "sqlmodel", "pydantic"}

@@ -105,3 +105,22 @@ class Venue(Protocol):
     def balances(self) -> Mapping[str, Balance]:
         """All non-zero currencies of the account."""
         ...
+
+
+class Message(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Something to tell a person. ``id`` is the same at every try; ``html`` shows ``images`` (PNG) as ``cid:name``."""
+
+    id: str
+    subject: str
+    text: str
+    html: str = ""
+    images: dict[str, bytes] = {}
+    severity: str = "info"
+
+
+class Channel(Protocol):
+    """How a message reaches a person."""
+
+    def deliver(self, message: Message) -> None:
+        """Hand it over, once. Raises NotDelivered; its ``retry`` says whether later may help."""
+        ...

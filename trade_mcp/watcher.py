@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from trade_mcp import clerk
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.role import Role, halt, until_told
 
@@ -21,7 +22,7 @@ VITAL = ("fills", "pending", "audit", "exits")  # who cannot do these does not w
 
 def run(app: "App", *, for_s: float | None = None) -> None:
     """The program: watch until a signal, or for ``for_s`` real seconds."""
-    with until_told(for_s, on_halt=lambda: halt(app)) as stop:
+    with until_told(for_s, on_halt=lambda: halt(app)) as stop, clerk.hosted(app):
         watching(app, stop, host="watch")
 
 
@@ -32,7 +33,8 @@ def hosted(app: "App") -> Iterator[None]:
     thread = threading.Thread(target=watching, args=(app, stop), kwargs={"host": app.program}, name="watcher")
     thread.start()
     try:
-        yield
+        with clerk.hosted(app):
+            yield
     finally:
         stop.set()
         thread.join()

@@ -107,3 +107,11 @@ class StrategyFailed(TradeError):
     def __init__(self, name: str, why: str):
         super().__init__(f"{name} has no opinion: {why}", hint="trade-mcp check-strategy tries it")
         self.why = why
+
+
+class NotDelivered(TradeError):
+    """A channel did not take a message. ``retry``: it may later."""
+
+    def __init__(self, message: str, *, retry: bool):
+        super().__init__(message)
+        self.retry = retry

@@ -1,6 +1,8 @@
 """What may be set: one frozen section per table of trade-mcp.toml, with every default and its unit."""
 
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,7 @@ from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Rung, check_plan
 from trade_mcp.domain.market import TIMEFRAMES
 from trade_mcp.office.span import asked
+from trade_mcp.settings.secrets import secret
 from trade_mcp.settings.values import (
     SYMBOL,
     Amount,
@@ -42,9 +45,11 @@ from trade_mcp.settings.values import (
 )
 
 if TYPE_CHECKING:
+    from trade_mcp.ports import Channel
     from trade_mcp.risk.policy import Policy
 
 APP = "trade-mcp"
+ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 DEFAULT_STRATEGIES = ("ema_cross", "rsi_reversion")
 
 Toolset = Literal["market", "signals", "orders", "portfolio", "risk", "desk"]
@@ -223,6 +228,39 @@ class RetentionSettings(Section):
     hourly_days: Annotated[int, Field(ge=1, le=36500)] = 400
 
 
+class MailSettings(Section):
+    """Where mail goes. The password comes from TRADE_MCP_MAIL_PASSWORD or the keyring, never from a file."""
+
+    host: str | None = None  # None: no mail
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    tls: Literal["starttls", "tls", "off"] = "starttls"
+    user: str = ""
+    sender: str = ""  # default: the user
+    to: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    ca_file: FilePath | None = None  # of an authority of your own
+    password: SecretStr | None = None  # from TRADE_MCP_MAIL_PASSWORD or the keyring only
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.host is None:
+            return self
+        addresses = (*self.to, self.sender or self.user)
+        if not self.to or not all(ADDRESS.fullmatch(address) for address in addresses):
+            raise PydanticCustomError("mail", "addresses in mail.to and mail.sender, such as me@example.org")
+        return self
+
+
+class AlertSettings(Section):
+    """What is told, and how often. The webhook's address comes from TRADE_MCP_ALERTS_WEBHOOK_URL or the keyring."""
+
+    least: Literal["info", "warning", "critical"] = "warning"
+    window: Length = timedelta(hours=1)  # real time in which the same alert is told once, then counted
+    most_per_hour: Annotated[int, Field(ge=1, le=1000)] = 12  # of those that are not critical
+    webhook: Literal["plain", "slack", "discord", "telegram"] = "plain"  # the shape it is posted in
+    chat: str = ""  # Telegram's chat id
+    webhook_url: SecretStr | None = None
+
+
 class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8765
@@ -242,6 +280,8 @@ class Settings(Section):
     strategies: dict[str, dict[str, Any]] = {}
     limits: dict[str, Any] = {}
     reports: ReportSettings = ReportSettings()
+    mail: MailSettings = MailSettings()
+    alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
 
@@ -251,6 +291,27 @@ class Settings(Section):
         from trade_mcp.risk.policy import check_policy
 
         return check_policy(self.limits)
+
+    def channels(self) -> "dict[str, Channel]":
+        """Where messages go: none until one is set up. Opened by the clerk, not at every start."""
+        from trade_mcp.channels.mail import Mail
+        from trade_mcp.channels.webhook import Webhook
+
+        found: dict[str, Channel] = {}
+        if (mail := self.mail).host is not None:
+            found["mail"] = Mail(
+                host=mail.host,
+                port=mail.port,
+                tls=mail.tls,
+                sender=mail.sender or mail.user,
+                to=mail.to,
+                user=mail.user,
+                password=secret("mail_password", mail.password),
+                ca_file=None if mail.ca_file is None else str(mail.ca_file),
+            )
+        if url := secret("alerts_webhook_url", self.alerts.webhook_url):
+            found["webhook"] = Webhook(url=url, shape=self.alerts.webhook, chat=self.alerts.chat)
+        return found
 
     @property
     def reports_folder(self) -> Path:

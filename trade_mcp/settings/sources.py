@@ -16,7 +16,12 @@ from trade_mcp.settings.sections import APP, Settings
 FILE = f"{APP}.toml"
 PREFIX = "TRADE_MCP_"
 TOKEN = "TRADE_MCP_SERVER_TOKEN"
-PATHS = (("desk", "data_dir"), ("feed", "data"), ("paper", "instruments"))
+SECRETS = {  # the only way in for what may not stand in a file
+    ("server", "token"): TOKEN,
+    ("mail", "password"): "TRADE_MCP_MAIL_PASSWORD",
+    ("alerts", "webhook_url"): "TRADE_MCP_ALERTS_WEBHOOK_URL",
+}
+PATHS = (("desk", "data_dir"), ("feed", "data"), ("paper", "instruments"), ("mail", "ca_file"))
 
 
 class Layer(NamedTuple):
@@ -48,8 +53,11 @@ def from_file(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f"{file} cannot be read: {error}", hint="it must be a readable UTF-8 text file") from None
-    if isinstance(server := values.get("server"), dict) and "token" in server:
-        raise BadConfig(f"{file}: server.token may not be in a file", hint=f"set the environment variable {TOKEN}")
+    for (section, key), variable in SECRETS.items():
+        if isinstance(table := values.get(section), dict) and key in table:
+            raise BadConfig(
+                f"{file}: {section}.{key} may not be in a file", hint=f"set the environment variable {variable}"
+            )
     for section, key in PATHS:
         table = values.get(section)
         if isinstance(table, dict) and key in table:
@@ -67,7 +75,7 @@ def from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     """What TRADE_MCP_SECTION__KEY variables say. Raises BadConfig for [limits], and for a name that is no section."""
     values: dict[str, Any] = {}
     for name in sorted(env):
-        if not name.startswith(PREFIX) or name == TOKEN:
+        if not name.startswith(PREFIX) or name in SECRETS.values():
             continue
         section, *keys = name.removeprefix(PREFIX).lower().split("__")
         if section == "limits" or section.startswith("limits_"):
@@ -85,14 +93,15 @@ def from_environment(env: Mapping[str, str]) -> dict[str, Any]:
             raise BadConfig(
                 f"{name}: there is no section [{section}]", hint=nearest(section, tuple(Settings.model_fields))
             )
-        if (section, *keys) == ("server", "token"):
-            raise BadConfig(f"{name} is not read", hint=f"the token is set by {TOKEN}")
+        if (section, *keys) in SECRETS:
+            raise BadConfig(f"{name} is not read", hint=f"it is set by {SECRETS[section, keys[0]]}")
         table = values
         for key in (section, *keys[:-1]):
             table = table.setdefault(key, {})
         table[keys[-1]] = _value(env[name], typed=section == "strategies")
-    if token := env.get(TOKEN):
-        values.setdefault("server", {})["token"] = token
+    for (section, key), variable in SECRETS.items():
+        if said := env.get(variable):
+            values.setdefault(section, {})[key] = said
     return values
 
 

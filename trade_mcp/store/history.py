@@ -33,6 +33,17 @@ def events(
     return [e.decode(payload) for (payload,) in reversed(reader.rows(sql, values))]
 
 
+def since(
+    reader: Reader, kinds: tuple[type[e.Event], ...], *, after: int, most: int = 500
+) -> list[tuple[int, e.Event]]:
+    """The next events of ``kinds`` after event ``after``, with their numbers, oldest first."""
+    tags = [str(kind.__struct_config__.tag) for kind in kinds]
+    sql = (
+        f"SELECT seq, payload FROM events WHERE kind IN ({', '.join('?' * len(tags))}) AND seq > ? ORDER BY seq LIMIT ?"
+    )
+    return [(seq, e.decode(payload)) for seq, payload in reader.rows(sql, (*tags, after, most))]
+
+
 def refused(
     reader: Reader, *, since: datetime | None = None, until: int | None = None, last: int | None = None
 ) -> list[e.OrderRefused]:

@@ -4,6 +4,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from trade_mcp.store.tables.base import Row
+from trade_mcp.store.tables.clerk import AlertRow, JobRow, OutboxRow
 from trade_mcp.store.tables.ledger import APPEND_ONLY, BookRow, EventRow
 from trade_mcp.store.tables.memory import DecisionRow, SignalRow, TickRow
 from trade_mcp.store.tables.metrics import MetricRow
@@ -25,16 +26,19 @@ def ddl() -> str:
 
 
 __all__ = [
+    "AlertRow",
     "BookRow",
     "DecisionRow",
     "EquityRow",
     "EventRow",
     "FillRow",
     "HeartbeatRow",
+    "JobRow",
     "LeaseRow",
     "MarketTimeRow",
     "MetricRow",
     "OrderRow",
+    "OutboxRow",
     "PositionRow",
     "ReportRow",
     "SignalRow",

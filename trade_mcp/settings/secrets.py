@@ -1,0 +1,33 @@
+"""Secrets: from the environment, else from the keyring of the operating system where one is installed. Never a file."""
+
+from pydantic import SecretStr
+
+SERVICE = "trade-mcp"
+
+
+def secret(name: str, given: SecretStr | None) -> str:
+    """What was given (by the environment), else what the keyring has under ``name``, else ""."""
+    if given is not None:
+        return given.get_secret_value()
+    try:
+        import keyring  # the extra `keyring`
+    except ImportError:
+        return ""
+    try:
+        return keyring.get_password(SERVICE, name) or ""
+    except keyring.errors.KeyringError:  # none is running here
+        return ""
+
+
+def keep_secret(name: str, value: str) -> bool:
+    """Store ``value`` in the keyring; False where there is none."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return False
+    try:
+        keyring.set_password(SERVICE, name, value)
+    except keyring.errors.KeyringError:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """Analysis: what happened on a ledger, ever or lately: record, profit and costs by strategy, symbol and more."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -95,7 +95,7 @@ def analysis(of: Material) -> Analysis:
         by_source=groups(of, "source"),
         by_hour=groups(of, "hour"),
         by_exit=groups(of, "exit"),
-        refusals=dict(Counter(rule for refusal in of.refused for rule, _ in refusal.rules).most_common()),
+        refusals=refusals(of),
     )
 
 
@@ -132,18 +132,19 @@ class _Part:
 def groups(of: Material, by: str) -> dict[str, Group]:
     """The trades of the span parted by one of ``KEYS``, sorted by name."""
     key = KEYS[by]
-    parts: dict[str, _Part] = {}
-
-    def part(trade: Trade) -> _Part:
-        return parts.setdefault(key(trade), _Part())
-
+    parts: defaultdict[str, _Part] = defaultdict(_Part)
     for trade in of.closed:
-        part(trade).closed.append(trade)
+        parts[key(trade)].closed.append(trade)
     for one in of.fills:
-        part(of.trades[one.entry_id]).fills.append(one)
+        parts[key(of.trades[one.entry_id])].fills.append(one)
     for held in of.now.positions:
-        part(of.trades[held.entry_id]).unrealised.append(held.unrealised)
+        parts[key(of.trades[held.entry_id])].unrealised.append(held.unrealised)
     return {name: parts[name].group() for name in sorted(parts)}
+
+
+def refusals(of: Material) -> dict[str, int]:
+    """How often each rule said no in the span, the busiest first."""
+    return dict(Counter(rule for refusal in of.refused for rule, _ in refusal.rules).most_common())
 
 
 def _orders(placed: Iterable[tuple[str, str, int]]) -> Orders:

@@ -1,11 +1,12 @@
 """Files: a report written down as HTML, text and JSON, each whole or not at all."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.office.past import reading
@@ -36,7 +37,7 @@ def write(wanted: Wanted, prices: Callable[[], PastPrices], tell: Callable[[int,
     forms = {
         "html": html(page),
         "txt": text(page),
-        "json": json.dumps(body(found, name=wanted.name, made_at=wanted.made_at), indent=1),
+        "json": _json(body(found, name=wanted.name, made_at=wanted.made_at)),
     }
     tell(2, len(STEPS), STEPS[2])
     stem = folder / _stem(found, wanted.name, made_at)
@@ -76,6 +77,10 @@ def _spoken(path: Path) -> Iterator[None]:
     except OSError as error:
         hint = "name another folder, or make room"
         raise TradeError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 
 def _stem(found: Report, name: str, made_at: datetime) -> str:

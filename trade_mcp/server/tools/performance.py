@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.office.analysis import KEYS, Analysis, Group, analysis, groups
+from trade_mcp.office.analysis import KEYS, Group, groups, refusals
 from trade_mcp.office.material import gather
 from trade_mcp.office.reporting import PastPrices, baseline_of, measures, worth_of
 from trade_mcp.office.span import asked
 from trade_mcp.quant.measure import Measure
+from trade_mcp.quant.performance import record
+from trade_mcp.quant.returns import max_drawdown
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.strict import OneOf
 from trade_mcp.server.tool import Entry
@@ -36,11 +38,11 @@ def get_performance(
     Ratios of few trades or returns are unknown, and say why.
     """
     of = gather(desk.log, asked(period))
-    found, worth = analysis(of), worth_of(of)
+    worth, trades = worth_of(of), record(of.closed)
     held = baseline_of(of, PastPrices(desk.feed, desk.market.symbols))
     page, more = _page(groups(of, by), cursor)
     return {
-        "currency": found.now.currency,
+        "currency": of.book.quote,
         "since": of.span.start,
         "until": of.span.end,
         "equity": {
@@ -51,19 +53,19 @@ def get_performance(
         },
         "return": worth.growth,
         "buy_and_hold": held.growth if held.growth is not None else f"unknown: {held.unknown}",
-        "max_drawdown": found.max_drawdown,
+        "max_drawdown": max_drawdown(of.curve),
         "fees": sum((one.fill.fee_quote for one in of.fills), ZERO),
-        "trades": _trades(found),
+        "trades": {
+            "closed": trades.closed,
+            "won": trades.wins,
+            "lost": trades.losses,
+            "net": brief_number(trades.net),
+        },
         "ratios": {name: _told(one) for name, one in measures(of).items()},
         f"by_{by}": page,
         "next": more,
-        "refusals": dict(list(found.refusals.items())[:RULES]) or None,
+        "refusals": dict(list(refusals(of).items())[:RULES]) or None,
     }
-
-
-def _trades(found: Analysis) -> Body:
-    trades = found.trades
-    return {"closed": trades.closed, "won": trades.wins, "lost": trades.losses, "net": brief_number(trades.net)}
 
 
 def _told(measure: Measure) -> str:

@@ -25,6 +25,7 @@ from trade_mcp.domain.errors import BadConfig, TradeError
 from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.feeds import FEEDS
+from trade_mcp.logs.orders import tell
 from trade_mcp.office.health import Health, health
 from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.ports import Feed, Venue
@@ -119,7 +120,7 @@ def build(settings: Settings, program: str) -> App:
             capital=settings.desk.capital,
             holdings=_external(settings, venue, quote),
         )
-        ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock)
+        ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock, tell=tell)
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=__version__)
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)

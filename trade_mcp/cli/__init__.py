@@ -16,16 +16,18 @@ def main() -> None:
     try:
         app(prog_name="trade-mcp")
     except TradeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from trade_mcp.logs.redact import redacted
+
+        print(f"error: {redacted(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         from trade_mcp import logs
 
+        if not logs.structlog.is_configured():  # else it would go to stdout, where a script reads the answer
+            logs.configure("trade-mcp")
         number = logs.incident("command failed", error, command=" ".join(sys.argv[1:]))
-        print(
-            f"error: {type(error).__name__}: {error}\nhint: this is a bug; incident {number} is in the log",
-            file=sys.stderr,
-        )
+        said = f"error: {type(error).__name__}: {logs.redacted(str(error))}"
+        print(f"{said}\nhint: this is a bug; incident {number} is in the log", file=sys.stderr)
         sys.exit(1)

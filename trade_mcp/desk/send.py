@@ -4,6 +4,7 @@ No transaction is open while the venue is awaited. What the venue answers, or do
 afterwards by `record`; an answer that never came leaves the order PENDING until `settle` finds out.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from trade_mcp.store.log import Log
 SEND_WITHIN = timedelta(seconds=5)  # real time between the decision and the send
 
 log = structlog.get_logger(__name__)
+story = logging.getLogger("order")  # the lines that follow one order; the others are written at its events
 
 
 class Sender:
@@ -38,6 +40,8 @@ class Sender:
         if why := self._too_late(orders[0], lease):
             self._end(orders, Status.NEVER_PLACED, why)
             return
+        for order in orders:
+            story.info("order sent", extra={"order_id": order.order_id, "symbol": order.symbol})
         try:
             reports = self._venue.submit(orders)
         except VenueRejected as no:

@@ -31,4 +31,4 @@ def crash(error: Exception, tool: str) -> Body:
 
 
 def _said(text: str) -> str:
-    return clean(_PATH.sub("", text), 600)
+    return clean(_PATH.sub("", logs.redacted(text)), 600)

@@ -16,6 +16,7 @@ from pydantic import Field
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.domain.order import OrderRequest
 from trade_mcp.server import errors, strict
+from trade_mcp.server.calls import logged
 from trade_mcp.server.shapes import Body, Refused, head, result
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def served(entry: Entry, desk: "App") -> DeskTool:
         fn_metadata=FuncMetadata(arg_model=ArgModelBase),
         is_async=False,
         annotations=entry.annotations,
-        answer=partial(_answer, entry, arguments, desk),
+        answer=lambda sent, tell: logged(entry.name, partial(_answer, entry, arguments, desk, sent, tell)),
     )
 
 

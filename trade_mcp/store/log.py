@@ -5,7 +5,7 @@ Readers hold a book that never changes under them: an append folds a copy, and t
 
 import copy
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,8 @@ REFUSED = "SELECT payload FROM events WHERE order_id = ? AND kind = 'order_refus
 REVISION = "SELECT max(revision) FROM orders WHERE parent = ?"
 EPOCH = "SELECT holder, epoch FROM leases WHERE name = ?"
 
+type Tell = Callable[[int, e.Event], object]  # hears of an event once it is committed, with its number
+
 CONTAINERS = tuple(f.name for f in msgspec.structs.fields(Book) if f.default_factory is not msgspec.NODEFAULT)
 
 
@@ -39,6 +41,7 @@ class Ledger:
 
     def __init__(self, cursor: sqlite3.Cursor, tip: Tip, *, code: str, clock: Clock):
         self.book = copied(tip.book)
+        self.appended: list[tuple[int, e.Event]] = []
         self._hash = tip.hash
         self._cursor, self._code, self._clock = cursor, code, clock
 
@@ -66,6 +69,7 @@ class Ledger:
         fold(book, seq, event)
         project(self._cursor, seq, event, before=before, book=book)
         self._hash = row.hash
+        self.appended.append((seq, event))
         return seq
 
     @property
@@ -74,11 +78,11 @@ class Ledger:
 
 
 class Log:
-    """The ledger of one process. ``code`` is the version that writes; thread-safe."""
+    """The ledger of one process. ``code`` is the version that writes, ``tell`` hears of what it wrote; thread-safe."""
 
-    def __init__(self, engine: Engine, *, code: str, clock: Clock):
+    def __init__(self, engine: Engine, *, code: str, clock: Clock, tell: Tell | None = None):
         self.engine = engine
-        self._code, self._clock = code, clock
+        self._code, self._clock, self._tell = code, clock, tell
         self._shape = snapshot.shape(code)
         self._tip = snapshot.kept(engine, shape=self._shape)
         self._snapshot_seq = self._tip.book.seq
@@ -121,6 +125,9 @@ class Log:
                 snapshot.keep(cursor, ledger.tip, shape=self._shape)
                 self._snapshot_seq = ledger.book.seq
         self._advance(ledger.tip)
+        if self._tell is not None:
+            for seq, event in ledger.appended:
+                self._tell(seq, event)
 
     def _advance(self, tip: Tip) -> None:
         # A reader that was overtaken by a commit here keeps the newer book.
@@ -143,12 +150,14 @@ class Log:
         return Tip(book, news[-1][2])
 
 
-def open_ledger(engine: Engine, opening: e.LedgerOpened, *first: e.Event, code: str, clock: Clock) -> Log:
+def open_ledger(
+    engine: Engine, opening: e.LedgerOpened, *first: e.Event, code: str, clock: Clock, tell: Tell | None = None
+) -> Log:
     """The log of the ledger that ``opening`` describes. An empty one is opened with it, followed by ``first``.
 
     Raises ForeignLedger when it belongs to another venue, account, feed or quote currency.
     """
-    log = Log(engine, code=code, clock=clock)
+    log = Log(engine, code=code, clock=clock, tell=tell)
     if log.book.seq == 0:
         with log.writing() as ledger:
             if ledger.book.seq == 0:  # of racing processes one opens it

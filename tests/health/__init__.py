@@ -1,0 +1,1 @@
+"""Health: what says that the desk is well, and what says that it is not."""

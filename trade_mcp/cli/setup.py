@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from trade_mcp.cli import setup_mail
 from trade_mcp.cli.clients import CLIENTS
 from trade_mcp.cli.options import Config, Json, say
 from trade_mcp.domain.errors import BadInput
@@ -123,3 +124,6 @@ def _undo(client: str | None, *, as_json: bool) -> None:
 
     lines = setup_client.undo(client)
     say({"undone": lines}, "\n".join(lines) or "setup has written nothing that is still there", as_json=as_json)
+
+
+app.command()(setup_mail.mail)

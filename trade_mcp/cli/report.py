@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from uuid_utils import uuid7
 
 from trade_mcp.cli.options import Config, Json, say
+from trade_mcp.domain.errors import BadInput
 
 if TYPE_CHECKING:
+    from trade_mcp.ports import Channel
     from trade_mcp.settings import Settings
     from trade_mcp.store.engine import Engine
 
@@ -26,6 +29,7 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="Folder of the files; default [reports] folder.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", help="Send it to [mail] to, now.")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -38,12 +42,14 @@ def report(
     Examples:
       trade-mcp report --period day --open
       trade-mcp report --from 2023-03-01 --to 2023-04-01 --out reports
+      trade-mcp report --mail
     """
     from trade_mcp.reports.make import make, wanted
     from trade_mcp.settings import load_settings
     from trade_mcp.store.reports import keep
 
     settings = load_settings(config)
+    post = _post(settings) if mail else None
     if period is None and start is None:
         period = "week"
     made_at = datetime.now(UTC)
@@ -52,6 +58,10 @@ def report(
         made = make(what, _progress if sys.stderr.isatty() else _silent)
         if engine is not None:
             keep(engine, made)
+    if post is not None:
+        from trade_mcp.reports.job import letter
+
+        post.deliver(letter(made, uuid7().hex))
     answer = {
         "report": made.name,
         "since": made.since,
@@ -60,12 +70,21 @@ def report(
         "html": str(made.html),
         "text": str(made.text),
         "json": str(made.json),
+        "mailed": list(settings.mail.to) if post is not None else [],
     }
-    say(answer, f"{made.summary}\n{made.html}", as_json=as_json)
+    said = [made.summary, str(made.html), *([f"mailed to {', '.join(settings.mail.to)}"] if post is not None else [])]
+    say(answer, "\n".join(said), as_json=as_json)
     if show:
         import webbrowser
 
         webbrowser.open(made.html.absolute().as_uri())
+
+
+def _post(settings: "Settings") -> "Channel":
+    """Where mail goes. Raises BadInput before the report is made."""
+    if (post := settings.channels().get("mail")) is None:
+        raise BadInput("there is no mail server to send it with", hint="trade-mcp setup mail")
+    return post
 
 
 @contextmanager

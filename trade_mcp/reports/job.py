@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from trade_mcp.office.figures import many
 from trade_mcp.office.reports import forget
 from trade_mcp.ports import Message
 from trade_mcp.reports.mail import mail_of
@@ -24,7 +25,7 @@ def report_and_mail(app: "App") -> str:
         outbox.put(app.engine, letter(made, app.new_id()), ("mail",), now=now)
         said.append("put it into the outbox")
     if gone := forget(app.engine, before=now - timedelta(days=settings.keep_days)):
-        said.append(f"deleted {gone} old ones")
+        said.append(f"deleted {many(gone, 'old report')}")
     return ", ".join(said)
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from cli.test_bad_input import run
 from health.logging_program import lines_of, program
 from server.serving import environment, until
 
@@ -89,3 +90,17 @@ def test_a_reader_that_stops_reading_stops_no_program(tmp_path: Path) -> None:
     assert "the last line" in rest
     for line in (begun + rest).splitlines():
         assert line.startswith("... ") or json.loads(line)
+
+
+def test_the_programs_of_a_desk_write_one_file_that_settings_name(tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "desk.log"
+    done = run(tmp_path, "tick", TRADE_MCP_LOGS__FILE=str(file))
+    assert done.returncode == 0
+    assert run(tmp_path, "watch", "--for", "1s", TRADE_MCP_LOGS__FILE=str(file)).returncode == 0
+    assert "watch" in {line["program"] for line in written(file.parent)}
+
+
+def test_a_log_file_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = run(tmp_path, "tick", TRADE_MCP_LOGS__FILE="/proc/desk.log")
+    assert done.returncode == 2
+    assert "the log file /proc/desk.log cannot be written" in done.stderr

@@ -36,6 +36,12 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
     settings = load_settings(config, overrides=overrides or {})
     writable(settings.desk.data_dir)
     logs.configure(program)
+    if (file := settings.logs.file) is not None:
+        try:
+            logs.to_file(program, file, max_mb=settings.logs.max_mb, keep=settings.logs.keep)
+        except OSError as error:
+            said = f"the log file {file} cannot be written: {error.strerror}"
+            raise BadInput(said, hint="set logs.file (TRADE_MCP_LOGS__FILE) to a file in a folder of yours") from None
     from trade_mcp.app import build
 
     app = build(settings, program)

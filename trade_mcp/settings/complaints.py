@@ -13,7 +13,7 @@ from trade_mcp.settings.sections import Settings
 if TYPE_CHECKING:
     from trade_mcp.settings.sources import Layer
 
-SECRET = ("server", "token")
+SECRETS = {("server", "token"), ("mail", "password"), ("alerts", "webhook_url"), ("health", "ping_url")}
 EXPECTED = {
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",
@@ -55,7 +55,7 @@ def _said(detail: ErrorDetails, layers: "Sequence[Layer]") -> tuple[str, str]:
         prefix = "".join(f"{part}." for part in path[:-1])
         return f"{where}unknown setting {name}", nearest(name, [f"{prefix}{key}" for key in known])
     value = (
-        "" if path == SECRET or isinstance(detail["input"], Mapping | BaseModel) else f" = {_shown(detail['input'])}"
+        "" if path in SECRETS or isinstance(detail["input"], Mapping | BaseModel) else f" = {_shown(detail['input'])}"
     )
     return f"{where}{name}{value}: expected {_expected(detail)}", ""
 

@@ -6,7 +6,15 @@ SERVICE = "trade-mcp"
 
 
 def secret(name: str, given: SecretStr | None) -> str:
-    """What was given (by the environment), else what the keyring has under ``name``, else ""."""
+    """What was given (by the environment), else what the keyring has under ``name``, else "". No log prints it."""
+    if found := _found(name, given):
+        from trade_mcp.logs.redact import hide
+
+        hide([found])
+    return found
+
+
+def _found(name: str, given: SecretStr | None) -> str:
     if given is not None:
         return given.get_secret_value()
     try:

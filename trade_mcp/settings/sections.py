@@ -261,6 +261,29 @@ class AlertSettings(Section):
     webhook_url: SecretStr | None = None
 
 
+class HealthSettings(Section):
+    """A dead man's switch: an address elsewhere that hears from us while all is well."""
+
+    ping_url: SecretStr | None = None  # from TRADE_MCP_PING_URL or the keyring only
+    ping_every_s: Annotated[int, Field(ge=5, le=86400)] = 60  # real seconds
+    ping_fail: bool = False  # true: while something is wrong, post the reasons to <ping_url>/fail instead of silence
+
+    @field_validator("ping_url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"https?://[^/\s]+", value.get_secret_value()):
+            raise PydanticCustomError("address", "an address that begins with https:// or http://")
+        return value
+
+
+class LogSettings(Section):
+    """Logs go to stderr, and to one file for all programs of the desk if it is named; whoever fills it rotates it."""
+
+    file: FilePath | None = None
+    max_mb: Annotated[float, Field(gt=0, le=10_000)] = 20.0
+    keep: Annotated[int, Field(ge=0, le=100)] = 3  # older files beside it
+
+
 class ServerSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8765
@@ -282,6 +305,8 @@ class Settings(Section):
     reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
     alerts: AlertSettings = AlertSettings()
+    health: HealthSettings = HealthSettings()
+    logs: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
 

@@ -20,8 +20,9 @@ SECRETS = {  # the only way in for what may not stand in a file
     ("server", "token"): TOKEN,
     ("mail", "password"): "TRADE_MCP_MAIL_PASSWORD",
     ("alerts", "webhook_url"): "TRADE_MCP_ALERTS_WEBHOOK_URL",
+    ("health", "ping_url"): "TRADE_MCP_PING_URL",
 }
-PATHS = (("desk", "data_dir"), ("feed", "data"), ("paper", "instruments"), ("mail", "ca_file"))
+PATHS = (("desk", "data_dir"), ("feed", "data"), ("paper", "instruments"), ("mail", "ca_file"), ("logs", "file"))
 
 
 class Layer(NamedTuple):

@@ -1,11 +1,12 @@
 """Gauges: what every program of a running desk uses, sampled through its life; what grew, and whether it may."""
 
+import sqlite3
 import statistics
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,7 +105,8 @@ def table(lives: list[Life], *, day_s: float) -> Iterator[str]:
         early, late = longest.early_and_late()
         yield (
             f"| {name} | {len(ours)} | {longest.lived_s / day_s:.1f} | {early.memory_mb:.0f} → {late.memory_mb:.0f}"
-            f" | {slope(longest) * day_s:+.2f} | {early.files:.0f} → {late.files:.0f} | {early.threads:.0f} → {late.threads:.0f} |"
+            f" | {slope(longest) * day_s:+.2f} | {early.files:.0f} → {late.files:.0f}"
+            f" | {early.threads:.0f} → {late.threads:.0f} |"
         )
 
 
@@ -115,8 +117,17 @@ def slope(life: Life) -> float:
 
 
 def size_mb(folder: Path) -> float:
-    """What the databases in ``folder`` take on the disk, side files too."""
-    return sum(file.stat().st_size for file in folder.glob("*.db*") if file.is_file()) / MB
+    """What the databases in ``folder`` hold, wherever it stands: in the file, or still in the log beside it."""
+    total = 0
+    for file in folder.glob("*.db"):
+        with closing(sqlite3.connect(file, timeout=10)) as db:
+            total += db.execute("PRAGMA page_count").fetchone()[0] * db.execute("PRAGMA page_size").fetchone()[0]
+    return total / MB
+
+
+def log_mb(folder: Path) -> float:
+    """The largest write-ahead log in ``folder``."""
+    return max((file.stat().st_size / MB for file in folder.glob("*.db-wal")), default=0.0)
 
 
 def _median(samples: list[Sample]) -> Sample:

@@ -22,7 +22,7 @@ import pytest
 
 from server.serving import until
 from soak.caller import Client
-from soak.gauges import Bounds, Gauges, grown, size_mb, table
+from soak.gauges import Bounds, Gauges, grown, log_mb, size_mb, table
 from storm.test_kills import Desk, check
 
 pytestmark = pytest.mark.soak
@@ -31,6 +31,7 @@ BAR = timedelta(minutes=5)
 BOUNDS = Bounds(memory_mb=15.0, files=4, threads=2)
 TICK_FACTOR, TICK_MORE_MS = 1.5, 5.0  # the late ticks against the early ones
 DATABASE_FACTOR = 1.5  # a late market day against an early one
+LOG_MB = 32.0  # a write-ahead log; SQLite empties it at 4 MB when nobody reads
 FAILED_READS = 0.01
 RESTARTS = (0.1, 0.2, 0.3)  # of the run
 RESTART_S = 10.0  # of real time, in which market time goes on at first and nobody decides
@@ -82,6 +83,7 @@ class Week:
         self._real_s = length.minutes * 60
         self._ticks: dict[int, Tick] = {}
         self._sizes: list[tuple[datetime, float]] = []
+        self._log_mb = 0.0
         self._desk = self._start()
 
     def run(self, overrides: dict[str, dict[str, object]], *, called: str) -> None:
@@ -116,7 +118,8 @@ class Week:
             *table(lives, day_s=day_s),
             "",
             f"tick p50 {early:.1f} → {late:.1f} ms; {len(ticks)} of {bars:.0f} bars decided;"
-            f" database {self._sizes[-1][1]:.1f} MB, {growth[0]:.2f} → {growth[1]:.2f} MB a market day",
+            f" database {self._sizes[-1][1]:.1f} MB, {growth[0]:.2f} → {growth[1]:.2f} MB a market day;"
+            f" write-ahead log {self._log_mb:.0f} MB at most",
         ]
         print("\n".join(told))
 
@@ -124,6 +127,7 @@ class Week:
         assert grown(lives, BOUNDS, long_s=LONG * self._real_s) == []
         assert late <= TICK_FACTOR * early + TICK_MORE_MS
         assert growth[1] <= DATABASE_FACTOR * growth[0] + 0.2
+        assert self._log_mb <= LOG_MB
         missed = bars - len(ticks)
         assert missed <= 0.05 * bars + len(RESTARTS) * RESTART_S * self._length.speed / BAR.total_seconds()
         reads = sum(count for tool, count in client.failed.items() if tool.startswith("get_"))
@@ -172,6 +176,7 @@ class Week:
             if self._ticks:
                 at = max(tick.at for tick in list(self._ticks.values())[-20:])
                 self._sizes.append((at, size_mb(self._folder / "desk")))
+                self._log_mb = max(self._log_mb, log_mb(self._folder / "desk"))
                 if end is not None and at >= end:
                     return
             assert self._desk.process.poll() is None, (self._folder / "out").read_text()[-3000:]
@@ -187,7 +192,7 @@ class Week:
             yield number, Tick(datetime.fromisoformat(at), took)
 
     def _growth_mb_a_day(self, first: datetime) -> tuple[float, float]:
-        """MB a market day in the first and the second half of the run; side files come and go, so by a line."""
+        """MB a market day in the first and the second half of the run: a line through all that was seen."""
 
         def line(half: list[tuple[datetime, float]]) -> float:
             days = [(at - first) / timedelta(days=1) for at, _ in half]

@@ -106,6 +106,7 @@ def check(folder: Path, overrides: dict[str, Any]) -> dict[str, Any]:
     """All that must hold of a desk that has stopped; what `analyze-portfolio --json` says of it."""
     settings = load_settings(overrides=overrides | {"desk": {"data_dir": str(folder / "desk")}})
     with build(settings, "check") as app:
+        until(lambda: stands_still(app.clock))  # it runs on for a moment after the last program
         for _ in range(3):  # what was in flight when the last program died is found out
             app.watch.step()
             time.sleep(0.1)
@@ -150,6 +151,12 @@ def check(folder: Path, overrides: dict[str, Any]) -> dict[str, Any]:
     ledger = {order.order_id for order in all_orders(folder, overrides)}
     assert known <= ledger, "the venue holds an order the ledger never wrote down"
     return told
+
+
+def stands_still(clock: Any) -> bool:
+    before = clock.market()
+    time.sleep(0.5)
+    return bool(clock.market() == before)
 
 
 def all_orders(folder: Path, overrides: dict[str, Any]) -> list[Any]:

@@ -74,7 +74,7 @@ class Costs(Struct, frozen=True, kw_only=True):
 
 
 class RiskUse(Struct, frozen=True, kw_only=True):
-    """One limit: its use now, and the highest in the span where it is kept (exposure, heat); fractions or counts."""
+    """One limit: its use now (if the span lasts until now), and the highest in the span where that is kept."""
 
     key: str
     title: str
@@ -250,11 +250,11 @@ def _risk(of: Material) -> tuple[RiskUse, ...]:
             title=use.title,
             unit=use.unit,
             limit=use.limit,
-            now=use.use,
+            now=None if of.span.ends else use.use,
             highest=highest.get(use.key),
         )
         for use in found
-        if use.use is not None
+        if use.use is not None and (use.key in highest or not of.span.ends)
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from trade_mcp.office.figures import amount, gain, percent
 from trade_mcp.office.reporting import Report
+from trade_mcp.quant.candles import ms_of
 from trade_mcp.reports.blocks import Block, Cell, Chart, Section, Table, toned
 from trade_mcp.reports.charts import equity_chart, thinned
 from trade_mcp.reports.mark import mark
@@ -21,7 +22,10 @@ def _chart(report: Report) -> tuple[Block, ...]:
         return ()
 
     def draw() -> bytes:
-        times, (index, drawdown) = thinned(curve.at_ms, curve.growth, curve.drawdown)
+        assert report.span.end is not None, "a curve has an end"
+        until = max(int(curve.at_ms[-1]), ms_of(report.span.end))
+        lines = [np.append(each, each[-1]) for each in (curve.growth, curve.drawdown)]  # the last value holds
+        times, (index, drawdown) = thinned(np.append(curve.at_ms, until), *lines)
         held_times, (held,) = thinned(line.at_ms, line.equity)
         return equity_chart(times, index, drawdown, hold=(held_times, held), mark=mark(report))
 

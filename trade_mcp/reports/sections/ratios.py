@@ -23,17 +23,13 @@ def section(report: Report) -> Section | None:
     if not len(report.curve):
         return None
     unit = report.found.now.currency
-    rows = tuple((Cell(NAMES[name]), _value(name, one, unit), _sample(one)) for name, one in report.measures.items())
-    return Section("Ratios", (Table(("", "value", "made of"), rows, note=NOTE),))
+    rows = tuple((Cell(NAMES[name]), _cell(name, one, unit)) for name, one in report.measures.items())
+    return Section("Ratios", (Table(("", "value, and what it is made of"), rows, note=NOTE),))
 
 
-def _value(name: str, measure: Measure, unit: str) -> Cell:
+def _cell(name: str, measure: Measure, unit: str) -> Cell:
+    """A value with its sample below it, or why there is none."""
     if measure.value is None:
-        return Cell("unknown")
-    if name == "win_rate":
-        return Cell(percent(measure.value))
-    return Cell(f"{measure.value:,.2f} {unit}" if name == "expectancy" else f"{measure.value:,.2f}")
-
-
-def _sample(measure: Measure) -> Cell:
-    return Cell(measure.missing or f"{measure.sample:,} {measure.of}")
+        return Cell("unknown", measure.missing)
+    shown = percent(measure.value) if name == "win_rate" else f"{measure.value:,.2f}"
+    return Cell(f"{shown} {unit}" if name == "expectancy" else shown, f"{measure.sample:,} {measure.of}")

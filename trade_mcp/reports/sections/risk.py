@@ -20,14 +20,14 @@ def _row(use: RiskUse) -> tuple[Cell, ...]:
     return (
         Cell(use.title),
         _cell(use.now, use),
-        Cell("") if use.highest is None else _cell(use.highest, use),
+        _cell(use.highest, use),
         Cell(_shown(use.limit, use.unit)),
     )
 
 
 def _cell(value: Decimal | float | None, use: RiskUse) -> Cell:
     if value is None:
-        return Cell("unknown")
+        return Cell("")
     return Cell(_shown(value, use.unit), tone=BAD if float(value) > float(use.limit) else PLAIN)
 
 

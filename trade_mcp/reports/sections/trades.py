@@ -70,10 +70,10 @@ def _length(length: timedelta) -> str:
     """A length of time in its two largest units.
 
     >>> _length(timedelta(hours=50, minutes=3)), _length(timedelta(seconds=90))
-    ('2 d 2 h', '1 min')
+    ('2d 2h', '1m')
     """
     minutes = int(length.total_seconds() // 60)
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
+        return f"{days}d {hours}h"
+    return f"{hours}h {rest}m" if hours else f"{rest}m"

@@ -32,13 +32,14 @@ from trade_mcp.ports import Feed, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
 from trade_mcp.settings.sections import parameters
-from trade_mcp.sources.voices import Voice, voice
+from trade_mcp.sources.voices import Voice, checked, voice
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
 from trade_mcp.venues import VENUES
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
+DECIDING = frozenset({"serve", "loop", "tick", "up"})  # programs that ask the strategies, and begin with good ones
 PULSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -103,7 +104,10 @@ def build(settings: Settings, program: str) -> App:
         for name, table in settings.active_strategies.items():
             voices.append(voice(name, table, parameters(table)))
             closing.callback(voices[-1].close)
-        feed = open_feed(settings, voices)
+            if program in DECIDING:
+                checked(voices[-1])
+        # What a person's own strategy does holds up no halt and no watcher: those never load it.
+        feed = open_feed(settings, [one for one in voices if program in DECIDING or not one.custom])
         symbols = settings.desk.symbols or feed.symbols
         quote = _quote(settings, feed, symbols)
         clock = _clock(settings, feed, engine)
@@ -178,17 +182,20 @@ def new_id() -> str:
 
 
 def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
-    """The feed of ``settings``; a replay begins where those of ``voices`` are warm that listen to its timeframe."""
+    """The feed of ``settings``; a replay begins where all of ``voices`` are warm, each on its own timeframe."""
     given = settings.feed
     if given.name == "synthetic":
         symbols = {"symbols": settings.desk.symbols} if settings.desk.symbols else {}
         return FEEDS["synthetic"](seed=given.seed, start=given.start, spread=given.spread, **symbols)
-    lookback = max((voice.strategy.lookback for voice in voices if voice.timeframe is None), default=1)
+    warmup: dict[str | None, int] = {}
+    for one in voices:
+        warmup[one.timeframe] = max(warmup.get(one.timeframe, 0), one.strategy.lookback + 1)
     return FEEDS["replay"](
         given.data,
         symbols=given.symbols or None,
         timeframe=settings.desk.timeframe,
-        warmup=lookback + 1,
+        warmup=warmup.pop(None, 2),
+        warmups=warmup,
         start=given.start,
         spread=given.spread,
     )

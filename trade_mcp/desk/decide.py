@@ -12,6 +12,7 @@ from trade_mcp.desk.receipt import Receipt
 from trade_mcp.desk.signals import Signals, SymbolView
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, LeaseLost, TradeError
+from trade_mcp.domain.events import Alarm
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, levels
 from trade_mcp.domain.market import timeframe_delta
@@ -71,6 +72,7 @@ class Decide:
         self._log, self._market, self._signals = ledger, market, signals
         self._gate, self._judge, self._clock = gate, judge, clock
         self._rules, self._risk, self._threshold = rules, risk_per_trade, entry_threshold
+        self._told: set[str] = set()  # strategies whose failure a person was told of
 
     def step(self, lease: Lease | None = None, *, dry_run: bool = False) -> TickReport:
         """Decide about every symbol now. A symbol that fails never hides the next. Raises LeaseLost."""
@@ -91,7 +93,16 @@ class Decide:
         report = TickReport(now, bar, tuple(decisions), tuple(views))
         if not dry_run:
             self._remember(report, took_ms=(self._clock.boot() - began) * 1000)
+            self._tell(report, lease)
         return report
+
+    def _tell(self, report: TickReport, lease: Lease | None) -> None:
+        """An alarm for each strategy that begins to fail; once, and every decision says it until it is mended."""
+        failed = {one.strategy: one.why for view in report.views for one in view.opinions if one.failed}
+        for name in failed.keys() - self._told:
+            with self._log.writing(lease) as ledger:
+                ledger.append(Alarm(f"the strategy {name} has no opinion and is left out: {failed[name]}"))
+        self._told |= failed.keys()
 
     def _remember(self, report: TickReport, *, took_ms: float) -> None:
         """Keep what was seen and decided, with the reasons: the desk's memory, beside the ledger."""
@@ -115,9 +126,9 @@ class Decide:
             ],
             signals=[
                 SignalRecord(
-                    at=view.at,
+                    at=opinion.at,
                     symbol=view.symbol,
-                    timeframe=view.timeframe,
+                    timeframe=opinion.timeframe,
                     strategy=opinion.strategy,
                     strength=opinion.strength,
                     reason=opinion.why,

@@ -9,18 +9,29 @@ import numpy as np
 from msgspec import Struct
 
 from trade_mcp.desk.market import Market
-from trade_mcp.domain.errors import BadInput, FeedError, NoPrice, StrategyFailed
+from trade_mcp.domain.errors import NoPrice, StrategyFailed, TradeError
+from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.quant.blend import blend, leader
-from trade_mcp.quant.candles import Candles, Floats
+from trade_mcp.quant.candles import Candles, Floats, ms_of
 from trade_mcp.strategies import Strategy
 
 
 class Opinion(Struct, frozen=True):
-    """One strategy's strength (-1..1, negative = flat; None while warming up) with the numbers behind it."""
+    """One strategy's strength (-1..1, negative = flat) with the numbers behind it. None: it has none, ``why`` says why.
+
+    ``at`` is the close of the bar of its own ``timeframe`` that it is about.
+    """
 
     strategy: str
     strength: float | None
     why: str
+    timeframe: str
+    at: datetime
+    failed: bool = False  # not warming up, but broken
+
+    def summary(self) -> str:
+        """For example 'ema_cross +1.00'."""
+        return f"{self.strategy} {'failed' if self.failed else _signed(self.strength)}"
 
 
 class SymbolView(Struct, frozen=True):
@@ -38,8 +49,7 @@ class SymbolView(Struct, frozen=True):
 
     def summary(self) -> str:
         """For example 'blend +0.50 (ema_cross +1.00, rsi_reversion +0.00)'."""
-        parts = ", ".join(f"{o.strategy} {_signed(o.strength)}" for o in self.opinions)
-        return f"blend {_signed(self.strength)} ({parts})"
+        return f"blend {_signed(self.strength)} ({', '.join(opinion.summary() for opinion in self.opinions)})"
 
 
 class Voice(Protocol):
@@ -67,15 +77,13 @@ class Signals:
         ``timeframe`` if one is given. Raises UnknownSymbol, BadInput (timeframe), NoPrice.
         """
         frame = timeframe or self._market.timeframe
-        bars: dict[str, Candles] = {}
-        newest = self._candles(symbol, frame, bars)
-        said = [
-            self._heard(voice, symbol, timeframe or voice.timeframe or frame, newest=newest, bars=bars)
-            for voice in self._voices
-        ]
-        known = {one.name: one.strengths for one in said if one.strengths is not None}
-        counts = bool(known) and not (self._weights and not any(self._weights.get(name, 1.0) for name in known))
-        blended = blend(known, self._weights) if counts else np.full(2, np.nan)
+        heard_on = [(voice, timeframe or voice.timeframe or frame) for voice in self._voices]
+        bars = _Bars(self._market, symbol, frame, heard_on)
+        said = {voice.name: self._heard(voice, of, bars) for voice, of in heard_on}
+        known = {name: one.strengths for name, one in said.items() if one.strengths is not None}
+        if self._weights and not any(self._weights.get(name, 1.0) for name in known):
+            known = {}
+        blended = blend(known, self._weights) if known else np.full(2, np.nan)
         strength = _known(float(blended[-1]))
         now = {name: float(values[-1]) for name, values in known.items()}
         leads = leader(now, self._weights) if strength is not None else ""
@@ -83,8 +91,8 @@ class Signals:
         return SymbolView(
             symbol=symbol,
             timeframe=frame,
-            at=newest.last_close_at,
-            opinions=tuple(one.opinion for one in said),
+            at=bars.newest.last_close_at,
+            opinions=tuple(one.opinion for one in said.values()),
             strength=strength,
             before=_known(float(blended[0])),
             leader=leads,
@@ -92,38 +100,86 @@ class Signals:
             accumulates=bool(getattr(first, "accumulates", False)),
         )
 
-    def _candles(self, symbol: str, frame: str, bars: dict[str, Candles]) -> Candles:
-        """The newest closed bars of ``frame``, enough for every strategy, read once."""
-        if frame not in bars:
-            need = max((voice.strategy.lookback for voice in self._voices), default=1) + 1
-            bars[frame] = self._market.candles(symbol, frame, limit=need)
-            if not len(bars[frame]):
-                raise NoPrice(f"{symbol} has no closed {frame} bar yet", hint="wait for one")
-        return bars[frame]
-
-    def _heard(self, voice: Voice, symbol: str, frame: str, *, newest: Candles, bars: dict[str, Candles]) -> "Heard":
+    def _heard(self, voice: Voice, frame: str, bars: "_Bars") -> "_Heard":
         """What one strategy says: its strength one desk bar ago and now."""
+        at = bars.newest.last_close_at
+
+        def nothing(why: str, *, failed: bool) -> _Heard:
+            return _Heard(Opinion(voice.name, None, why, frame, at, failed), None)
+
         try:
-            candles = self._candles(symbol, frame, bars).last(voice.strategy.lookback + 1)
+            candles = bars.seen(frame)
+            if not len(candles):
+                return _Heard(
+                    Opinion(voice.name, None, f"warming up: no {frame} bar has closed yet", frame, at),
+                    np.array([np.nan, np.nan]),
+                )
+            at = candles.last_close_at
             values = voice.strategy.strengths(candles)
-            now = float(values[-1])
-            # A bar of its own timeframe that closed before the desk's newest one has said the same a bar ago.
-            fresh = candles.last_close_at == newest.last_close_at
-            before = (float(values[-2]) if len(values) > 1 else math.nan) if fresh else now
+            now, before = float(values[-1]), bars.before(candles, values)
+            if math.isnan(now) and len(candles) >= voice.strategy.lookback:
+                return nothing("failed: its newest strength is NaN, though it has all the bars it needs", failed=True)
             why = voice.strategy.explain(candles)
         except StrategyFailed as error:
-            return Heard(voice.name, Opinion(voice.name, None, f"failed: {error.why}"), None)
-        except (FeedError, BadInput) as error:
-            return Heard(voice.name, Opinion(voice.name, None, f"no data on {frame}: {error.message}"), None)
-        return Heard(voice.name, Opinion(voice.name, _known(now), why), np.array([before, now]))
+            return nothing(f"failed: {error.why}", failed=True)
+        except TradeError as error:
+            return nothing(f"no data on {frame}: {error.message}", failed=True)
+        except Exception as error:  # one strategy's bug must not silence the others
+            return nothing(f"failed: {type(error).__name__}: {error}", failed=True)
+        return _Heard(Opinion(voice.name, _known(now), why, frame, at), np.array([before, now]))
 
 
-class Heard(Struct, frozen=True):
-    """An opinion with the strengths it is blended by; None: it has none, and the others decide without it."""
+class _Heard(Struct, frozen=True):
+    """An opinion with the strengths it is blended by; None: it is broken, and the others decide without it."""
 
-    name: str
     opinion: Opinion
     strengths: Floats | None
+
+
+class _Bars:
+    """The closed bars of one symbol that strategies see at the desk's newest bar, each timeframe read once."""
+
+    def __init__(self, market: Market, symbol: str, frame: str, heard_on: Sequence[tuple[Voice, str]]):
+        self._market, self._symbol, self._heard_on = market, symbol, heard_on
+        self._read: dict[str, Candles] = {}
+        self._step = timeframe_delta(frame)
+        self.newest = market.candles(symbol, frame, limit=max(2, self._need(frame)))
+        if not len(self.newest):
+            raise NoPrice(f"{symbol} has no closed {frame} bar yet", hint="wait for one")
+        self._read[frame] = self.newest
+        self._now_ms = ms_of(self.newest.last_close_at)
+        self._before_ms = ms_of(self.newest.each(lambda array: array[:-1]).last_close_at) if len(self.newest) > 1 else 0
+
+    def seen(self, frame: str) -> Candles:
+        """The bars of ``frame`` that had closed when the desk's newest bar did. Raises BadInput (timeframe)."""
+        if frame not in self._read:
+            candles = self._market.candles(self._symbol, frame, limit=self._need(frame))
+            closed = _closed_by(candles, self._now_ms)
+            self._read[frame] = candles.each(lambda array: array[:closed])
+        return self._read[frame]
+
+    def before(self, candles: Candles, values: Floats) -> float:
+        """The strength that stood at the desk's bar before its newest one; NaN if these bars do not reach so far."""
+        closed = _closed_by(candles, self._before_ms)
+        return float(values[closed - 1]) if closed else math.nan
+
+    def _need(self, frame: str) -> int:
+        """Enough for every strategy on ``frame``, at the newest bar of the desk and at the one before it."""
+        need = [voice.strategy.lookback for voice, of in self._heard_on if of == frame and _loads(voice)]
+        return max(need, default=1) + math.ceil(self._step / timeframe_delta(frame)) + 1
+
+
+def _closed_by(candles: Candles, ms: int) -> int:
+    """How many of ``candles`` had closed by then."""
+    return int(np.searchsorted(candles.open_ms, ms - candles.step.total_seconds() * 1000, side="right"))
+
+
+def _loads(voice: Voice) -> bool:
+    """Whether its lookback can be known; why not is told when it is asked."""
+    try:
+        return voice.strategy.lookback > 0
+    except TradeError:
+        return False
 
 
 def _known(value: float) -> float | None:

@@ -25,9 +25,9 @@ SIGNIFICANT = 8  # digits of a price that a tick may take
 class ReplayFeed:
     """Candles of files at market time.
 
-    ``timeframe`` is the finest that every symbol can show. ``start`` is when every symbol has ``warmup`` bars; ``end``
-    is the last close of all: the quote of a symbol whose candles end earlier stays and grows overdue, as it does in a
-    gap.
+    ``timeframe`` is the finest that every symbol can show. ``start`` is when every symbol has ``warmup`` bars (and so
+    many of each timeframe as ``warmups`` say); ``end`` is the last close of all: the quote of a symbol whose candles
+    end earlier stays and grows overdue, as it does in a gap.
     """
 
     name = "replay"
@@ -39,6 +39,7 @@ class ReplayFeed:
         *,
         timeframe: str | None = None,
         warmup: int = 0,
+        warmups: Mapping[str, int] | None = None,
         start: datetime | None = None,
         spread: Decimal = Decimal("0.0002"),
     ):
@@ -49,14 +50,16 @@ class ReplayFeed:
         self.symbols = tuple(candles)
         shared = [name for name in TIMEFRAMES if all(name in buildable(base.timeframe) for base in candles.values())]
         self.timeframe = shared[0]
-        if timeframe is not None and timeframe not in shared:
-            timeframe_delta(timeframe)
-            raise BadInput(
-                f"{timeframe} candles cannot be built from these files", hint=f"one of {', '.join(shared)} can"
-            )
+        for name in (timeframe or self.timeframe, *(warmups or ())):
+            timeframe_delta(name)
+            if name not in shared:
+                raise BadInput(
+                    f"{name} candles cannot be built from these files", hint=f"one of {', '.join(shared)} can"
+                )
         self.identity = _identity(candles)
         self.end: datetime | None = max(base.last_close_at for base in candles.values())
-        self.start = self._begin(timeframe or self.timeframe, warmup, asked=start)
+        desk = {timeframe or self.timeframe: warmup}
+        self.start = max(self._begin(*each, asked=start) for each in (*desk.items(), *(warmups or {}).items()))
 
     def candles(self, symbol: str, timeframe: str, *, now: datetime, limit: int) -> Candles:
         """See ``ports.Feed``. A coarser bar shows after its own end, built from the finer bars that exist."""
@@ -126,13 +129,15 @@ def replay_feed(
     symbols: Mapping[str, str] | None = None,
     timeframe: str | None = None,
     warmup: int = 0,
+    warmups: Mapping[str, int] | None = None,
     start: datetime | None = None,
     spread: Decimal = Decimal("0.0002"),
 ) -> ReplayFeed:
     """The candles of ``paths`` (files, or folders of them) as a feed.
 
     ``symbols`` says, by file name, what a name does not say: ``{"prices.csv": "BTC/USDT 5m"}``. ``timeframe`` is the
-    desk's (None: the feed's own), ``warmup`` the longest lookback in bars of it. Raises CandleFileError, BadInput.
+    desk's (None: the feed's own), ``warmup`` the longest lookback in bars of it, ``warmups`` those in bars of
+    other timeframes. Raises CandleFileError, BadInput.
     """
     files = _files(paths)
     said = dict(symbols or {})
@@ -147,7 +152,7 @@ def replay_feed(
     for file, label in labels.items():
         by_symbol.setdefault(label.symbol, []).append(file)
     candles = {symbol: _joined([(file, labels[file]) for file in its]) for symbol, its in by_symbol.items()}
-    return ReplayFeed(candles, timeframe=timeframe, warmup=warmup, start=start, spread=spread)
+    return ReplayFeed(candles, timeframe=timeframe, warmup=warmup, warmups=warmups, start=start, spread=spread)
 
 
 def _files(paths: Iterable[Path | str]) -> list[Path]:

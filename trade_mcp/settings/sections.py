@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 APP = "trade-mcp"
 ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 DEFAULT_STRATEGIES = ("ema_cross", "rsi_reversion")
+STRATEGY = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # a name, which orders carry
 
 Toolset = Literal["market", "signals", "orders", "portfolio", "risk", "desk"]
 
@@ -364,18 +365,16 @@ class Settings(Section):
         """Raises BadConfig for a strategy, parameter or weight that does not exist."""
         if not self.strategies and not self.loop.weights:
             return
-        from trade_mcp.strategies import build_strategy  # loads numpy: only for those who configure one
+        from trade_mcp.sources.voices import strategy_of  # loads numpy: only for those who configure one
 
         for name, table in self.strategies.items():
+            if not STRATEGY.fullmatch(name):
+                raise BadConfig(f"[strategies.{name!r}] is no name", hint="1 to 40 letters, digits, - . or _")
             if not isinstance(table.get("enabled", True), bool):
                 raise BadConfig(f"strategies.{name}.enabled = {table['enabled']!r}: expected true or false")
             if (frame := table.get("timeframe")) is not None and frame not in TIMEFRAMES:
                 raise BadConfig(f"strategies.{name}.timeframe = {frame!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
-            if "file" in table:
-                if not Path(str(table["file"])).expanduser().is_file():
-                    raise BadConfig(f"strategies.{name}.file: there is no file {table['file']}")
-            else:
-                build_strategy(str(table.get("kind", name)), parameters(table))
+            strategy_of(name, table, parameters(table))
         for name in self.loop.weights:
             if name not in self.active_strategies:
                 raise BadConfig(
@@ -389,8 +388,15 @@ NOT_PARAMETERS = frozenset({"enabled", "exits", "kind", "file", "timeframe"})
 
 def parameters(table: Mapping[str, Any]) -> dict[str, Any]:
     """What a strategy itself takes. It computes with floats: its numbers are statistics, not money."""
-    own = {key: value for key, value in table.items() if key not in NOT_PARAMETERS}
-    return {key: float(value) if isinstance(value, Decimal) else value for key, value in own.items()}
+    return {key: _floats(value) for key, value in table.items() if key not in NOT_PARAMETERS}
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_floats(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _floats(each) for key, each in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _own_exits(name: str, table: dict[str, Any]) -> dict[str, ExitSettings]:

@@ -63,6 +63,10 @@ def from_file(file: Path) -> dict[str, Any]:
         table = values.get(section)
         if isinstance(table, dict) and key in table:
             table[key] = _beside(file, table[key])
+    strategies = values.get("strategies")
+    for table in strategies.values() if isinstance(strategies, dict) else ():
+        if isinstance(table, dict) and "file" in table:
+            table["file"] = _beside(file, table["file"])
     return values
 
 

@@ -1,16 +1,20 @@
-"""Trial: does a strategy keep the laws: its shape, nothing from the future, nothing beyond its lookback, its time."""
+"""Trial: does a strategy keep the laws: its shape, the same answer twice, nothing from the future, nothing beyond its
+lookback, in good time.
+"""
 
 import time
 from collections.abc import Callable
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.quant.candles import Candles
 from trade_mcp.strategies.protocol import Strategy
 
-SLOW_MS = 500.0
+SLOW_MS = 100.0  # for one symbol; the loop asks for every one of them at every bar
+PRICES = ("open", "high", "low", "close")
+TRIES = 20  # places where the candles are cut, or their future replaced
 
 
 class Check(Struct, frozen=True):
@@ -26,7 +30,7 @@ def trial(strategy: Strategy) -> list[Check]:
     """Every check, in order; after the first that the strategy cannot answer at all, no more."""
     candles = walk(3 * strategy.lookback + 200)
     checks: list[Check] = []
-    for law in (_shape, _look_ahead, _truncation, _reason, _time):
+    for law in (_shape, _repeats, _look_ahead, _truncation, _reason, _time):
         try:
             checks.append(law(strategy, candles))
         except TradeError as error:
@@ -60,22 +64,31 @@ def _shape(strategy: Strategy, candles: Candles) -> Check:
     return Check("shape", True, f"{len(found)} strengths from {known.min():+.2f} to {known.max():+.2f}")
 
 
+def _repeats(strategy: Strategy, candles: Candles) -> Check:
+    first = strategy.strengths(candles)
+    strategy.strengths(candles.last(strategy.lookback))
+    changed = int(np.count_nonzero(~_same(strategy.strengths(candles), first)))
+    if changed:
+        seen = f"{changed} of {len(first)} strengths differ when the same candles are shown again"
+        return Check("repeats", False, seen, "keep nothing between two calls, and draw nothing at random")
+    return Check("repeats", True, "the same candles, the same strengths")
+
+
 def _look_ahead(strategy: Strategy, candles: Candles) -> Check:
     before = strategy.strengths(candles)
-    for keep in (strategy.lookback, len(candles) // 2, len(candles) - 1):
-        noise = walk(len(candles), seed=keep)
-        mixed = _mixed(candles, noise, keep)
-        after = strategy.strengths(mixed)
-        if not np.array_equal(after[:keep], before[:keep], equal_nan=True):
-            bar = int(np.flatnonzero(~_same(after[:keep], before[:keep]))[0])
-            seen = f"the strength of candle {bar} changed when candles after {keep} were replaced by noise"
+    for number, keep in enumerate(np.linspace(strategy.lookback, len(candles) - 1, TRIES).astype(int)):
+        noise = walk(len(candles), seed=number)
+        after = strategy.strengths(_mixed(candles, noise, int(keep), scale=(1.2, 0.8)[number % 2]))  # a jump up, down
+        changed = np.flatnonzero(~_same(after[:keep], before[:keep]))
+        if len(changed):
+            seen = f"the strength of candle {changed[0] + 1} changed with the candles after number {keep}"
             return Check("look_ahead", False, seen, "use nothing of a candle that comes later")
     return Check("look_ahead", True, "later candles change nothing earlier")
 
 
 def _truncation(strategy: Strategy, candles: Candles) -> Check:
     whole = strategy.strengths(candles)
-    starts = range(1, len(candles) - strategy.lookback, max(1, len(candles) // 20))
+    starts = range(1, len(candles) - strategy.lookback, max(1, len(candles) // TRIES))
     differ = tried = 0
     for start in starts:
         cut = strategy.strengths(candles.each(lambda array, start=start: array[start:]))  # type: ignore[misc]
@@ -113,7 +126,8 @@ def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return same
 
 
-def _mixed(candles: Candles, noise: Candles, keep: int) -> Candles:
-    names = ("open", "high", "low", "close", "volume")
-    arrays = [np.concatenate([getattr(candles, name)[:keep], getattr(noise, name)[keep:]]) for name in names]
-    return Candles(candles.symbol, candles.timeframe, candles.open_ms, *arrays)
+def _mixed(candles: Candles, noise: Candles, keep: int, *, scale: float) -> Candles:
+    """The first ``keep`` of ``candles``, then ``noise`` that begins at ``scale`` times their last close."""
+    level = scale * candles.close[keep - 1] / noise.close[keep]
+    prices = {name: np.append(getattr(candles, name)[:keep], level * getattr(noise, name)[keep:]) for name in PRICES}
+    return structs.replace(candles, **prices, volume=np.append(candles.volume[:keep], noise.volume[keep:]))

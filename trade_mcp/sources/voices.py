@@ -13,6 +13,7 @@ from trade_mcp.sources.trial import Check, trial
 from trade_mcp.strategies import STRATEGIES, Strategy, build_strategy
 
 GROUP = "trade_mcp.strategies"  # entry points of other packages
+NEEDED = "it needs a class Strategy with lookback and strengths(candles): docs/strategies.md"
 
 
 class Voice(Struct, frozen=True):
@@ -22,6 +23,11 @@ class Voice(Struct, frozen=True):
     strategy: Strategy
     timeframe: str | None = None
 
+    @property
+    def custom(self) -> bool:
+        """Whether it is a person's own, in a process of its own."""
+        return isinstance(self.strategy, Custom)
+
     def close(self) -> None:
         """End its process, if it has one."""
         if isinstance(self.strategy, Custom):
@@ -29,37 +35,50 @@ class Voice(Struct, frozen=True):
 
 
 def voice(name: str, table: Mapping[str, Any], parameters: Mapping[str, Any]) -> Voice:
-    """The strategy of ``[strategies.<name>]``. Raises BadConfig for one that is unknown, or keeps not to the laws."""
+    """The strategy of ``[strategies.<name>]``; a person's own is neither loaded nor checked yet. Raises BadConfig."""
+    return Voice(name, strategy_of(name, table, parameters), table.get("timeframe"))
+
+
+def strategy_of(name: str, table: Mapping[str, Any], parameters: Mapping[str, Any]) -> Strategy:
+    """What the table ``name`` asks for: a file, a built-in strategy, or one that a package offers."""
     kind = str(table.get("kind", name))
     if "file" in table:
-        return Voice(
-            name, _checked(name, str(Path(str(table["file"])).expanduser()), parameters), table.get("timeframe")
-        )
+        path = str(Path(str(table["file"])).expanduser().absolute())
+        if not path.endswith(".py") or "kind" in table:
+            raise BadConfig(
+                f'[strategies.{name}] file = "{table["file"]}": expected a .py file, and no kind beside it',
+                hint='file = "mine.py"; an installed package offers its own by an entry point',
+            )
+        return Custom(name, path, parameters)
     if kind not in STRATEGIES and (found := entry_points(group=GROUP, name=kind)):
-        return Voice(name, _checked(name, next(iter(found)).value, parameters), table.get("timeframe"))
-    return Voice(name, build_strategy(kind, parameters), table.get("timeframe"))
+        return Custom(name, next(iter(found)).value, parameters)
+    return build_strategy(kind, parameters, table=name)
 
 
-def _checked(name: str, file: str, parameters: Mapping[str, Any]) -> Custom:
+def checked(one: Voice) -> Voice:
+    """``one``, after a strategy of a person's own was loaded and keeps the laws. Raises BadConfig."""
+    if not isinstance(one.strategy, Custom):
+        return one
+    for check in examined(one.strategy):
+        if not check.passed:
+            one.close()
+            raise BadConfig(
+                f"[strategies.{one.name}] {check.name}: {check.seen}",
+                hint=f"{check.hint}; try it with: trade-mcp check-strategy {one.name}",
+            )
+    return one
+
+
+def examined(strategy: Strategy) -> list[Check]:
+    """Every check of a strategy: that it loads (one of a person's own), and the laws."""
+    if not isinstance(strategy, Custom):
+        return trial(strategy)
+    if strategy.file.endswith(".py") and not Path(strategy.file).is_file():
+        return [
+            Check("load", False, f"there is no file {strategy.file}", "relative paths count from the settings file")
+        ]
     try:
-        made = Custom(name, file, parameters)
+        lookback = strategy.lookback
     except StrategyFailed as error:
-        raise BadConfig(f"[strategies.{name}]: {error.message}", hint=f"trade-mcp check-strategy {file}") from error
-    if broken := next((check for check in trial(made) if not check.passed), None):
-        made.close()
-        raise BadConfig(f"[strategies.{name}] {broken.name}: {broken.seen}", hint=broken.hint)
-    return made
-
-
-def examined(name_or_file: str, parameters: Mapping[str, Any]) -> list[Check]:
-    """The checks of a strategy by name or file. Raises BadConfig for a name nobody knows."""
-    if not name_or_file.endswith(".py") and ":" not in name_or_file:
-        return trial(build_strategy(name_or_file, parameters))
-    try:
-        made = Custom(Path(name_or_file).stem, name_or_file, parameters)
-    except StrategyFailed as error:
-        return [Check("load", False, error.message, "it needs a class Strategy with lookback and strengths(candles)")]
-    try:
-        return [Check("load", True, f"lookback {made.lookback} bars"), *trial(made)]
-    finally:
-        made.close()
+        return [Check("load", False, error.why, NEEDED)]
+    return [Check("load", True, f"lookback {lookback} bars"), *trial(strategy)]

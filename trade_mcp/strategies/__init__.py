@@ -28,8 +28,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 
-def build_strategy(name: str, parameters: Mapping[str, object] | None = None) -> Strategy:
-    """The strategy ``name`` with ``parameters`` (``[strategies.<name>]``), defaults for what they do not name.
+def build_strategy(name: str, parameters: Mapping[str, object] | None = None, *, table: str = "") -> Strategy:
+    """The strategy ``name`` with ``parameters`` (of ``[strategies.<table>]``), defaults for what they do not name.
 
     Raises BadConfig for an unknown strategy or parameter (with the nearest name) or a value out of its bounds.
 
@@ -37,20 +37,19 @@ def build_strategy(name: str, parameters: Mapping[str, object] | None = None) ->
     200
     """
     if name not in STRATEGIES:
-        raise BadConfig(f"unknown strategy {name!r}", hint=_nearest(name, list(STRATEGIES)))
-    kind = STRATEGIES[name]
+        hint = f'{_nearest(name, list(STRATEGIES))}; one of your own has a file = "mine.py"'
+        raise BadConfig(f"unknown strategy {name!r}", hint=hint)
+    kind, section = STRATEGIES[name], f"[strategies.{table or name}]"
     given = dict(parameters or {})
     known = parameters_of(name)
     for key in given:
         if key not in known:
-            raise BadConfig(f"[strategies.{name}] has no parameter {key!r}", hint=_nearest(key, list(known)))
+            raise BadConfig(f"{section} has no parameter {key!r}", hint=_nearest(key, list(known)))
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         defaults = ", ".join(f"{key} = {value}" for key, value in known.items())
-        raise BadConfig(
-            f"[strategies.{name}]: {str(error).replace('$.', '')}", hint=f"the defaults are {defaults}"
-        ) from error
+        raise BadConfig(f"{section}: {str(error).replace('$.', '')}", hint=f"the defaults are {defaults}") from error
 
 
 def parameters_of(name: str) -> dict[str, object]:

@@ -24,7 +24,7 @@ def _library() -> ModuleType:
 
 
 class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """+1 while the supertrend points up, -1 while it points down."""
+    """+1 while the supertrend points up, -1 while it points down, 0 until it has turned once in the bars it sees."""
 
     name: ClassVar[str] = "supertrend"
     wrong_when: ClassVar[str] = "the market goes sideways with wide bars: it turns at the worst moments"
@@ -43,7 +43,7 @@ class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 2 * self.block
 
     def strengths(self, candles: Candles) -> Floats:
-        """One value per candle: +1 or -1 (0 where too few bars are there), NaN for the first ``lookback - 1``."""
+        """One value per candle: +1, -1, or 0 while unknown (also after a hole); NaN for the first ``lookback - 1``."""
         strength = np.full(len(candles), np.nan)
         if len(candles) < self.lookback:
             return strength
@@ -62,18 +62,23 @@ class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if len(candles) < self.lookback:
             return warming_up(candles, self.lookback)
         direction = self.strengths(candles)[self.lookback - 1 :]
-        turned = bars_since_change(direction > 0)
-        when = "not turned in the bars it sees" if turned is None else f"turned {bars_text(turned)} ago"
-        where = {1.0: "up", -1.0: "down"}.get(float(direction[-1]), "nowhere")
-        return f"Supertrend({self.period}, {self.multiplier:g}) points {where}, {when}"
+        name, newest = f"Supertrend({self.period}, {self.multiplier:g})", direction[-1]
+        if not newest:
+            return f"{name} is unknown: it has not turned in the bars it sees"
+        turned = bars_since_change(direction == newest)
+        when = "" if turned is None else f", turned {bars_text(turned)} ago"
+        return f"{name} points {'up' if newest > 0 else 'down'}{when}"
 
     def _direction(self, candles: Candles) -> Floats:
+        """+1 or -1 from the first turn among ``candles`` on, 0 before it: the library says "up" until it knows."""
         import pandas as pd
 
-        if len(candles) <= self.period + 1 or candles.high.max() == candles.low.min():  # it says "up" of both
+        if len(candles) <= self.period + 1:
             return np.zeros(len(candles))
         high, low, close = (pd.Series(array) for array in (candles.high, candles.low, candles.close))
-        found = _library().supertrend(high, low, close, length=self.period, multiplier=self.multiplier)
+        found = _library().supertrend(high, low, close, length=self.period, multiplier=self.multiplier, talib=False)
         column = next(name for name in found.columns if name.startswith("SUPERTd"))
-        direction: Floats = np.nan_to_num(found[column].to_numpy(dtype=np.float64))
-        return direction
+        direction = found[column].to_numpy(dtype=np.float64, copy=True)
+        turns = np.flatnonzero(np.diff(direction))
+        direction[: turns[0] + 1 if len(turns) else len(direction)] = 0.0
+        return direction  # type: ignore[no-any-return]

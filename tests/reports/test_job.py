@@ -17,16 +17,22 @@ from tests.office.story import Standing, Telling
 from trade_mcp.app import App, build
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Source
+from trade_mcp.office.jobs import Job, run_due
 from trade_mcp.office.reports import latest
 from trade_mcp.reports.job import report_and_mail
 from trade_mcp.settings import Settings, load_settings
-from trade_mcp.store import outbox
+from trade_mcp.store import jobs, outbox
 
 PASSWORD = {"TRADE_MCP_MAIL_PASSWORD": "a-good-password"}
 
 
 def settings(folder: Path, mail: dict[str, Any] | None = None, **reports: Any) -> Settings:
-    overrides = {"desk": {"data_dir": str(folder / "desk")}, "mail": mail or {}, "reports": reports}
+    overrides = {
+        "desk": {"data_dir": str(folder / "desk")},
+        "feed": {"speed": "max"},
+        "mail": mail or {},
+        "reports": reports,
+    }
     return load_settings(env=PASSWORD, overrides=overrides)
 
 
@@ -103,6 +109,23 @@ def test_mail_without_a_server_is_refused_before_the_work(tmp_path: Path) -> Non
     done = run(tmp_path, "report", "--mail")
     assert (done.returncode, "setup mail" in done.stderr) == (BadInput.exit_code, True)
     assert not (tmp_path / "desk" / "reports").exists()
+
+
+def test_a_report_that_outlasts_the_clerks_lease_is_not_begun_by_the_next_clerk(tmp_path: Path) -> None:
+    with traded(settings(tmp_path)) as app:
+        begun = []
+
+        def slow(desk: App) -> str:
+            begun.append(desk.clock.market())
+            assert run_due(job, app, app.engine, app.clock) is None  # the next clerk looks meanwhile
+            return "done"
+
+        job = Job("report", timedelta(hours=2), slow)
+        for _ in range(2):
+            assert run_due(job, app, app.engine, app.clock) is None
+            app.clock.advance_to(app.clock.market() + timedelta(hours=2))
+        assert len(begun) == 1
+        assert jobs.job(app.engine, "report").outcome == "done"
 
 
 def test_a_period_that_is_none_is_refused_at_the_start() -> None:

@@ -27,6 +27,8 @@ def run_due(job: Job, desk: Any, engine: Engine, clock: Clock) -> Exception | No
         return None
     if now < state.due_at:
         return None
+    # A job may outlast the clerk's lease: whoever takes the role meanwhile must not begin it again.
+    kept.keep(engine, structs.replace(state, due_at=now + job.every))
     failure: Exception | None = None
     try:
         outcome = job.run(desk)

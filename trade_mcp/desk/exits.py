@@ -35,6 +35,7 @@ class Armed(StrEnum):
     NONE = "none"  # no position that needs exits, nothing rests
     THROUGH = "through"  # the price is beyond a level already: only a market order helps
     REFUSED = "refused"  # the venue or a rule refused the stop: only a market order helps
+    OVERDUE = "overdue"  # the stop rests, was reached, and has not sold: only a market order helps
     OPEN = "open"  # the venue did not answer: the next round goes on
 
 

@@ -26,6 +26,12 @@ from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 
 ALL = Decimal(1)
+GRACE_S = 15.0  # real time that the price may be beyond a resting stop before the desk sells at the market itself
+MARKET_ONLY = {
+    Armed.THROUGH: "the price is through an exit level",
+    Armed.REFUSED: "its stop was refused",
+    Armed.OVERDUE: "its stop was reached and did not sell in time",
+}
 LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whose exits fail
 
 
@@ -45,6 +51,7 @@ class Gate:
     ):
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
         self._judge, self._clock, self._rules = judge, clock, rules
+        self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
 
     def submit(self, request: OrderRequest, source: Source, *, lease: Lease | None = None) -> Receipt:
@@ -246,7 +253,9 @@ class Gate:
         if self._clock.boot() < not_before:
             return Armed.OPEN
         armed = self._exits.arm(symbol, lease=lease)
-        if armed not in (Armed.THROUGH, Armed.REFUSED):
+        if armed not in MARKET_ONLY and self._overdue(symbol):
+            armed = Armed.OVERDUE
+        if armed not in MARKET_ONLY:
             self._failed.pop(symbol, None)
             return armed
         self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_S))
@@ -257,11 +266,23 @@ class Gate:
             if position is None or not instrument.sellable(size, price):
                 return armed  # what the venue would not take is not asked for again and again
             order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
-            why = "the price is through an exit level" if armed is Armed.THROUGH else "its stop was refused"
+            why = MARKET_ONLY[armed]
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
         if self._sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
             self._failed.pop(symbol, None)
         return armed
+
+    def _overdue(self, symbol: str) -> bool:
+        """Whether the price has been beyond a resting stop for longer than the grace, and it has not sold."""
+        position = self._log.book.positions.get(symbol)
+        stop = None if position is None or position.dust else position.levels.stop_price
+        resting = any(order.role is Role.STOP for order in self._log.book.live(symbol))
+        price = self._price(symbol, position) if position is not None and stop is not None and resting else None
+        if price is None or stop is None or price > stop:
+            self._beyond.pop(symbol, None)
+            return False
+        now = self._clock.boot()
+        return now - self._beyond.setdefault(symbol, now) >= GRACE_S
 
     def _sell(
         self, request: OrderRequest, source: Source, *, lease: Lease | None, parent: Position | None = None

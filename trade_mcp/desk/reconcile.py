@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 
+from msgspec import structs
+
 from trade_mcp.desk.send import Sender
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.events import Alarm, BreakSeen, BreakSettled
+from trade_mcp.domain.events import Alarm, BreakSeen, BreakSettled, OrderCancelling
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Status
+from trade_mcp.domain.order import Order, Report, Status
 from trade_mcp.ports import Clock, Venue
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
@@ -39,10 +41,26 @@ class Reconcile:
         self._sender.cancel(cancelling)
 
     def audit(self) -> None:
-        """Every live order of ours is asked for one by one: an order that is gone there is found out."""
+        """Every live order of ours is asked for one by one: one that is gone, or another there, is found out."""
         for order in list(self._log.refresh().live()):
             if order.status is Status.WORKING:
                 self._sender.settle(order)
+                self._compare(order)
+
+    def _compare(self, order: Order) -> None:
+        """An order that the venue holds as something else than we asked for is told, and cancelled: exits are then
+        placed anew.
+        """
+        report = self._venue.order(order)
+        now = self._log.refresh().orders.get(order.order_id)
+        if report is None or now is None or now.status is not Status.WORKING or not (wrong := unlike(now, report)):
+            return
+        text = f"the venue holds {order.order_id} otherwise than asked: {', '.join(wrong)}; it is cancelled"
+        with self._log.writing() as ledger:
+            ledger.append(Alarm(text, order_id=order.order_id, symbol=order.symbol))
+            cancelling = structs.replace(now, status=Status.CANCELLING, note="not as asked")
+            ledger.append(OrderCancelling(cancelling))
+        self._sender.cancel((cancelling,))
 
     def balances(self, lease: Lease | None = None) -> None:
         """Compare holdings; a difference seen in two passes with no event of ours between is a break."""
@@ -64,6 +82,26 @@ class Reconcile:
             for currency in gone:
                 ledger.append(BreakSettled(currency, "book and venue agree again"))
         self._suspects = (-1, [])
+
+
+def unlike(order: Order, report: Report) -> list[str]:
+    """In what ``report`` is another order than ours: type, side, size, trigger, limit; what it leaves out is not."""
+    ours = {
+        "type": order.type,
+        "side": order.side,
+        "size": order.size,
+        "trigger": order.trigger_price,
+        "limit": order.limit_price,
+    }
+    theirs = {
+        "type": report.type,
+        "side": report.side,
+        "size": report.size,
+        "trigger": report.trigger_price,
+        "limit": report.limit_price,
+    }
+    wrong = {name: theirs[name] for name, asked in ours.items() if theirs[name] not in (None, asked)}
+    return [f"{name} {value} instead of {ours[name]}" for name, value in wrong.items()]
 
 
 def differences(book: Book, venue: Venue) -> list[Difference]:

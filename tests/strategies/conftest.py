@@ -1,4 +1,4 @@
-"""The real market for the laws of the strategies."""
+"""The real market for the laws of the strategies, and stages of the desk for what the loop makes of them."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from desk.conftest import ledger_at_head, stage
 from trade_mcp.quant.candles import Candles
+
+__all__ = ["ledger_at_head", "stage"]
 
 
 @pytest.fixture(scope="session")

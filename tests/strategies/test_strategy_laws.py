@@ -34,9 +34,6 @@ def on_the_edge(strategy: Strategy, candles: Candles) -> np.ndarray:
         return np.abs(fast - slow) < 1e-6 * close
     if strategy.name == "macd_cross":
         return np.abs(strategy._above(candles)) < 1e-6 * close  # type: ignore[attr-defined]
-    if strategy.name == "supertrend":  # the ATR's seed may decide at which of two bars it turned
-        turned = np.flatnonzero(np.diff(np.nan_to_num(strategy.strengths(candles)))) + 1
-        return np.isin(np.arange(len(close)), turned[turned > len(close)])
     if strategy.name != "rsi_reversion":
         return np.zeros(len(close), dtype=bool)
     index = rsi(close, strategy.period)  # type: ignore[attr-defined]
@@ -174,3 +171,60 @@ def test_every_strategy_is_registered_under_its_own_name_with_defaults_that_buil
     for name in STRATEGIES:
         assert STRATEGIES[name].name == name
         assert build_strategy(name, parameters_of(name)) == build_strategy(name)
+
+
+def test_supertrend_says_nothing_after_a_hole_until_it_has_turned() -> None:
+    strategy = build_strategy("supertrend")
+    rng = np.random.default_rng(3)
+    close = 100 * np.exp(np.cumsum(rng.normal(-0.0002, 0.001, 900)))  # a slow fall
+    open_ = np.concatenate([[100.0], close[:-1]])
+    high, low = np.maximum(open_, close) * 1.0005, np.minimum(open_, close) * 0.9995
+    open_ms = made(1, 900).open_ms
+    open_ms[600:] += 400 * 300_000
+    falling = Candles("BTC/USDT", "5m", open_ms, open_, high, low, close, np.ones(900))
+    strengths = strategy.strengths(falling)
+    assert set(strengths[560:600]) == {-1.0}
+    assert set(strengths[600:630]) == {0.0}  # the library itself says "up" here
+    assert strategy.explain(falling.each(lambda array: array[:620])).endswith("it has not turned in the bars it sees")
+
+
+def test_supertrend_is_that_of_the_library_since_the_last_block_but_one() -> None:
+    from pandas import Series
+    from pandas_ta_classic import supertrend
+
+    strategy, candles = build_strategy("supertrend"), made(4, 900)
+    block = candles.open_ms // (300_000 * 120)
+    part = candles.each(lambda array: array[block >= block[-1] - 1])
+    high, low, close = (Series(array) for array in (part.high, part.low, part.close))
+    theirs = supertrend(high, low, close, length=10, multiplier=3.0, talib=False)["SUPERTd_10_3.0"].to_numpy()
+    newest = block == block[-1]
+    assert len(set(theirs)) == 2
+    np.testing.assert_array_equal(strategy.strengths(candles)[newest], theirs[-newest.sum() :])
+
+
+def test_donchian_keeps_a_breakout_for_its_bars_and_leaves_below_the_low() -> None:
+    strategy = build_strategy("donchian_breakout", {"entry": 5, "exit": 3})
+    close = np.array([100.0] * 12 + [101.0] * 8 + [99.0] * 3)
+    flat = structs.replace(made(1, 23), open=close, high=close, low=close, close=close)
+    assert strategy.strengths(flat)[9:].tolist() == [0.0] * 3 + [1.0] * 5 + [0.0] * 3 + [-1.0] * 3
+
+
+def test_bollinger_is_the_textbook_score() -> None:
+    strategy = build_strategy("bollinger_reversion")
+    candles = made(1, 300)
+    score = [
+        (window[-1] - window.mean()) / window.std()
+        for window in (candles.close[i - 19 : i + 1] for i in range(19, 300))
+    ]
+    expected = [1.0 if value < -2 else -1.0 if value > 2 else 0.0 for value in score]
+    assert strategy.strengths(candles)[19:].tolist() == expected
+    assert {1.0, -1.0} <= set(expected)
+
+
+def test_macd_is_that_of_ta_lib_once_its_seed_is_forgotten() -> None:
+    import talib
+
+    candles = made(1, 1_000)
+    _, _, above = talib.MACD(candles.close, 12, 26, 9)
+    ours = build_strategy("macd_cross").strengths(candles)[270:]
+    np.testing.assert_array_equal(ours, np.where(above[270:] > 0, 1.0, -1.0))

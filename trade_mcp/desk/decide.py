@@ -17,6 +17,7 @@ from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, levels
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.domain.order import OrderRequest, Role, Side, Source
+from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.quant.candles import ms_of
 from trade_mcp.quant.sizing import fixed_risk
@@ -146,7 +147,7 @@ class Decide:
             return self._none(view, f"no data: the last bar closed {late / 60:.0f} min ago")
         if view.strength is None:
             return self._none(view, f"no signal yet: {view.summary()}")
-        if position is not None and not position.dust:
+        if position is not None and not position.dust and not self._adds(view, position):
             return self._about_held(view, book, lease=lease, dry_run=dry_run)
         if view.strength < self._threshold:
             return self._none(view, f"no signal: {view.summary()}, an entry needs {self._threshold:+.2f}")
@@ -158,14 +159,17 @@ class Decide:
             return self._none(view, f"too late: the bar closed {late:.0f} s ago, and entries are taken at the close")
         return self._enter(view, book, lease=lease, dry_run=dry_run)
 
+    def _adds(self, view: SymbolView, position: Position) -> bool:
+        """Whether a strategy that accumulates asks for more of what it bought itself."""
+        mine = position.owner is Source.LOOP and position.strategy == view.leader
+        fresh = view.strength is not None and view.before is not None and view.before < self._threshold <= view.strength
+        return view.accumulates and mine and fresh
+
     def _about_held(self, view: SymbolView, book: Book, *, lease: Lease | None, dry_run: bool) -> Decision:
         owner = book.positions[view.symbol].owner
         assert view.strength is not None
         if owner is not Source.LOOP:
             return self._none(view, f"the position belongs to the {owner}: not the loop's to trade")
-        fresh = view.before is not None and view.before < self._threshold <= view.strength
-        if view.accumulates and fresh and not any(order.side is Side.BUY for order in book.live(view.symbol)):
-            return self._enter(view, book, lease=lease, dry_run=dry_run)
         if view.strength >= 0:
             return Decision(view.symbol, "hold", f"holding: {view.summary()}", view.strength, view.leader)
         if any(order.role is Role.CLOSE for order in book.live(view.symbol)):
@@ -187,7 +191,8 @@ class Decide:
         size, sized = self._size(view.symbol, plan, book)
         if size <= 0:
             return Decision(view.symbol, "none", sized, view.strength, view.leader)
-        reason = f"{view.summary()} crossed {self._threshold:+.2f}; {sized}"
+        how = "is above" if view.standing else "crossed"
+        reason = f"{view.summary()} {how} {self._threshold:+.2f}; {sized}"
         request = OrderRequest(
             order_id=self._id(view, "in"),
             symbol=view.symbol,

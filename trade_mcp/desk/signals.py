@@ -164,9 +164,9 @@ class _Bars:
         return float(values[closed - 1]) if closed else math.nan
 
     def _need(self, frame: str) -> int:
-        """Enough for every strategy on ``frame``, at the newest bar of the desk and at the one before it."""
+        """Enough for every strategy on ``frame``: at the desk's newest bar, at the one before, while the next forms."""
         need = [voice.strategy.lookback for voice, of in self._heard_on if of == frame and _loads(voice)]
-        return max(need, default=1) + math.ceil(self._step / timeframe_delta(frame)) + 1
+        return max(need, default=1) + 2 * math.ceil(self._step / timeframe_delta(frame))
 
 
 def _closed_by(candles: Candles, ms: int) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trade_mcp.domain.errors import LeaseLost, NotDelivered
 from trade_mcp.office.alerts import Alert, Alerts
 from trade_mcp.office.jobs import Job, run_due
+from trade_mcp.office.reports import forget
 from trade_mcp.office.retention import tidy
 from trade_mcp.ports import Channel, Message
 from trade_mcp.role import Role
@@ -125,7 +126,8 @@ def _tidied(app: Any) -> str:
     keep = app.settings.retention
     said = tidy(app.engine, app.clock, ticks=timedelta(days=keep.ticks_days), hourly=timedelta(days=keep.hourly_days))
     dropped = outbox.drop_old(app.engine, before=app.clock.real() - KEPT)
-    return f"{said}, {dropped} old messages dropped"
+    reports = forget(app.engine, before=app.clock.real() - timedelta(days=app.settings.reports.keep_days))
+    return f"{said}, {dropped} old messages dropped, {reports} old reports deleted"
 
 
 def _reported(app: Any) -> str:

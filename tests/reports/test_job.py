@@ -15,6 +15,7 @@ from channels.servers import Letters, smtp
 from cli.test_bad_input import run
 from tests.office.story import Standing, Telling
 from trade_mcp.app import App, build
+from trade_mcp.clerk import _tidied
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.order import Source
 from trade_mcp.office.jobs import Job, run_due
@@ -91,7 +92,7 @@ def test_without_a_mail_server_it_is_made_all_the_same_and_old_ones_go(tmp_path:
         with app.engine.transaction() as cursor:
             old = (app.clock.real() - timedelta(days=2)).isoformat(timespec="microseconds")
             cursor.execute("UPDATE project_reports SET made_at = ?, html_file = ?", (old, str(tmp_path / "old.html")))
-        assert report_and_mail(app).endswith("deleted 1 old report")
+        assert _tidied(app).endswith("1 old reports deleted")
 
 
 def test_a_person_mails_one_at_once(tmp_path: Path) -> None:

@@ -63,9 +63,17 @@ def test_the_journal_holds_every_event_with_its_hash(call: Caller) -> None:
 
 
 def test_resources_say_what_the_tools_say(call: Caller) -> None:
-    assert {"portfolio://current", "limits://current", "journal://{order_id}"} <= call.resources()
+    assert {"portfolio://current", "limits://current", "report://latest", "journal://{order_id}"} <= call.resources()
     assert call.read("portfolio://current").keys() == call("get_portfolio").keys()
     assert call.read("limits://current").keys() == call("get_risk").keys()
+
+
+def test_the_last_report_can_be_read(call: Caller) -> None:
+    with pytest.raises(MCPError, match="generate_report"):
+        call.read("report://latest")
+    call("generate_report", period="day")
+    report = call.read("report://latest")
+    assert report["text"] and report["name"] == "day" and Path(report["html"]).exists()
 
 
 def test_a_journal_nobody_knows_is_an_error_with_a_hint(call: Caller) -> None:
@@ -90,4 +98,4 @@ def test_prompts_name_only_tools_there_are(call: Caller) -> None:
         said = call.prompt(name, **({"symbol": "BTC/USDT"} if name == "review_position" else {}))
         words = {word.strip("().,:;") for word in said.replace("(", " ").split()}
         named = {word for word in words if "_" in word and word.islower()}
-        assert named <= tools | {"get_performance", "generate_report"}, named - tools
+        assert named <= tools, named - tools

@@ -1,10 +1,7 @@
-"""Job: a report that makes itself, is mailed where mail is set up, and takes the old ones along."""
+"""Job: a report that makes itself, and is mailed where mail is set up."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from trade_mcp.office.figures import many
-from trade_mcp.office.reports import forget
 from trade_mcp.ports import Message
 from trade_mcp.reports.mail import mail_of
 from trade_mcp.reports.make import make, wanted
@@ -24,8 +21,6 @@ def report_and_mail(app: "App") -> str:
     if app.settings.mail.host is not None:
         outbox.put(app.engine, letter(made, app.new_id()), ("mail",), now=now)
         said.append("put it into the outbox")
-    if gone := forget(app.engine, before=now - timedelta(days=settings.keep_days)):
-        said.append(f"deleted {many(gone, 'old report')}")
     return ", ".join(said)
 
 

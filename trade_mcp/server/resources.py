@@ -11,8 +11,9 @@ from mcp.server.mcpserver.resources import FunctionResource
 
 from trade_mcp import logs
 from trade_mcp.domain import events as e
-from trade_mcp.domain.errors import TradeError
+from trade_mcp.domain.errors import BadInput, TradeError
 from trade_mcp.office.explain import Story, explain
+from trade_mcp.office.reports import latest
 from trade_mcp.server.errors import failure
 from trade_mcp.server.shapes import Body, fit, head, plain
 from trade_mcp.server.tools.portfolio import get_portfolio
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trade_mcp.app import App
 
 JSON = "application/json"
+MOST_TEXT = 12_000  # characters of a report: about 3,000 tokens; the file has all of it
 
 
 def add_resources(server: MCPServer, desk: "App") -> None:
@@ -31,6 +33,7 @@ def add_resources(server: MCPServer, desk: "App") -> None:
     fixed: tuple[tuple[str, str, str, Callable[[App], Body]], ...] = (
         ("portfolio://current", "Portfolio", "What the desk holds now and what it is worth", get_portfolio),
         ("limits://current", "Limits", "Every limit in force, with its use and headroom", get_risk),
+        ("report://latest", "Last report", "The last report that was made, as text", _last_report),
     )
     for uri, title, description, read in fixed:
         server.add_resource(
@@ -53,6 +56,20 @@ def add_resources(server: MCPServer, desk: "App") -> None:
     )
     def journal(order_id: str) -> str:
         return _read(desk, f"journal://{order_id}", lambda desk: _journal(explain(desk.log, order_id)))
+
+
+def _last_report(desk: "App") -> Body:
+    made = latest(desk.engine)
+    if made is None:
+        raise BadInput("no report has been made yet", hint="generate_report makes one")
+    return {
+        "name": made.name,
+        "made_at": made.made_at,
+        "since": made.since,
+        "until": made.until,
+        "html": str(made.html),
+        "text": made.text.read_text("utf-8")[:MOST_TEXT],
+    }
 
 
 def _journal(told: Story) -> Body:

@@ -24,9 +24,11 @@ from trade_mcp.desk.watch import Watch
 from trade_mcp.domain.errors import BadConfig, TradeError
 from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
 from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.feeds import FEEDS
 from trade_mcp.logs.orders import tell
-from trade_mcp.office.health import Health, health
+from trade_mcp.office.health import Expected, Health, health
+from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.ports import Feed, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
@@ -79,7 +81,17 @@ class App:
 
     def health(self) -> Health:
         """Is everything alive, and what is wrong."""
-        return health(self.log, self.feed, self.venue, clock=self.clock, leases=self.leases, heartbeats=self.heartbeats)
+        return health(
+            self.log,
+            self.feed,
+            self.venue,
+            clock=self.clock,
+            leases=self.leases,
+            heartbeats=self.heartbeats,
+            expected=Expected(
+                self.market.symbols, timeframe_delta(self.market.timeframe), loop=self.settings.loop.enabled
+            ),
+        )
 
     def policy_changes(self) -> list[tuple[str, Any, Any]]:
         """Where this process's limits differ from those in force: key, in force, ours."""
@@ -126,7 +138,7 @@ def build(settings: Settings, program: str) -> App:
         )
         ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock, tell=tell)
         leases = Leases(engine, clock=clock)
-        heartbeats = Heartbeats(engine, clock=clock, code=__version__)
+        heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)
         judge = Judge(market, clock=clock, heartbeats=heartbeats, own=own)
         sender = Sender(ledger, venue, clock=clock, leases=leases)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TTL_S = 5.0  # real seconds: how long a silent holder keeps its role, so the longest a take-over waits
 BEAT_EVERY_S = 1.0
+STANDBY_BEAT_S = 5.0
 RECENT_S = 60.0  # for so long a failure that is over still counts as a problem
 QUIET_S = 30.0  # the same failure is logged in full once in this time, and counted in between
 
@@ -42,10 +43,15 @@ class Role:
             self._lease = self._app.leases.take(self._name, TTL_S)
             if self._lease is not None:
                 self.log.info("took the role", role=self._name, epoch=self._lease.epoch)
+                self._app.heartbeats.gone(self._standby)
+                self._beat_at = now
         elif now >= self._renew_at and not self._app.leases.renew(self._lease):
             self.lost(LeaseLost(f"the lease {self._name!r} lapsed and another process took it"))
         if self._lease is not None and now >= self._renew_at:
             self._renew_at = now + TTL_S / 3
+        elif self._lease is None and now >= self._beat_at:
+            self._beat_at = now + STANDBY_BEAT_S
+            self._app.heartbeats.beat(self._standby, {})
         return self._lease
 
     def lost(self, error: LeaseLost) -> None:
@@ -79,6 +85,13 @@ class Role:
         if self._lease is not None:
             self._app.leases.release(self._lease)
             self._lease = None
+        else:
+            self._app.heartbeats.gone(self._standby)
+
+    @property
+    def _standby(self) -> str:
+        """The heartbeat of who waits for the role. Never that of who has it: nobody is protected by waiting."""
+        return f"{self._beat} standby"
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 from server.serving import environment, serve
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-HEAVY = """alembic ccxt duckdb ffn matplotlib pandas plotly pyarrow scipy skfolio sqlalchemy sqlmodel statsmodels
-    talib"""
+HEAVY = """alembic ccxt duckdb ffn httpx jinja2 matplotlib pandas plotly prometheus_client pyarrow scipy
+    skfolio sqlalchemy sqlmodel statsmodels talib"""
 
 
 def test_the_first_answer_needs_nothing_heavy(tmp_path: Path) -> None:

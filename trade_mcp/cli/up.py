@@ -92,6 +92,7 @@ def _show(app: "App", programs: "Programs", stop: threading.Event, *, told: list
     def look() -> screen.Seen:
         programs.check()
         heard.extend(programs.warnings())
+        _beat(app)
         return screen.look(app, [*told, *heard])
 
     _begun(app, programs, stop)
@@ -119,6 +120,14 @@ def _begun(app: "App", programs: "Programs", stop: threading.Event) -> None:
         programs.check()
         if {"watch", "decide"} <= {held.name for held in app.leases.held()}:
             return
+
+
+def _beat(app: "App") -> None:
+    """Show that the supervisor lives: it was asked just now."""
+    try:
+        app.heartbeats.beat("supervisor", {}, wait_s=REFRESH_S)
+    except TradeError as error:
+        get_logger("up").warning("no sign of life could be written", error=error.message)
 
 
 def _json(seen: "Seen") -> str:

@@ -1,16 +1,41 @@
-"""Health: is the desk alive, who does what, and why did it not trade. What `get_status` and `up` show."""
+"""Health: is the desk alive, who does what, and why did it not trade. What `get_status`, `up` and /healthz show.
 
-from datetime import datetime
+All of it is found out now, from events, heartbeats, leases and prices that moved; what is only configured proves
+nothing. A sentence about a problem has no number in it that runs: the same problem is the same sentence.
+"""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.errors import FeedError, LedgerBusy, LedgerError
 from trade_mcp.domain.events import TradingState
+from trade_mcp.office.installed import installed_code
+from trade_mcp.office.ticks import Ticks, ticks
 from trade_mcp.ports import Clock, Feed, Venue
-from trade_mcp.store.leases import Heartbeat, Heartbeats, Leases
+from trade_mcp.risk.policy import parse_policy
+from trade_mcp.store.engine import MEMORY, Engine
+from trade_mcp.store.leases import Heartbeat, Heartbeats, Leases, dead
 from trade_mcp.store.log import Log
 
 ROLES = ("watch", "decide")
 STALE_S = 10.0  # real seconds without a heartbeat until a program counts as silent
+FORGOTTEN_S = 3600.0  # a program that hangs for longer than this is told of no more
+CLOCK_S = 2.0  # so far may the real clock be set, or two machines differ
+WRITE_WITHIN_S = 1.0
+LEAST_FREE = 100_000_000  # bytes on the disk of the ledger
+
+
+class Expected(Struct, frozen=True):
+    """What this desk is set to do: what is found is held against it, never taken from it."""
+
+    symbols: tuple[str, ...]
+    step: timedelta  # of the bars the loop decides at
+    loop: bool  # it is to decide
 
 
 class ProgramHealth(Struct, frozen=True):
@@ -20,12 +45,27 @@ class ProgramHealth(Struct, frozen=True):
     pid: int
     code: str
     age_s: float
+    up_s: float
     alive: bool
     detail: dict[str, object]
 
 
+class Problem(Struct, frozen=True):
+    """What is wrong. ``failing``: the desk does not do its work; else somebody should look.
+
+    ``why`` may hold amounts, and what others wrote: it is for those who are let in, ``text`` for whoever asks.
+    """
+
+    text: str
+    failing: bool = True
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.why}" if self.why else self.text
+
+
 class Health(Struct, frozen=True):
-    """The desk's state now. ``problems`` are sentences, empty when all is well."""
+    """The desk's state now."""
 
     mode: str
     feed: str
@@ -41,32 +81,39 @@ class Health(Struct, frozen=True):
     seq: int
     programs: tuple[ProgramHealth, ...]
     leases: dict[str, str]
+    ticks: Ticks
     unprotected: tuple[str, ...]
     breaks: dict[str, str]
-    problems: tuple[str, ...]
+    found: tuple[Problem, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in sentences; none when all is well."""
+        return tuple(map(str, self.found))
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Of the problems those that keep the desk from its work."""
+        return tuple(str(problem) for problem in self.found if problem.failing)
 
 
-def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Leases, heartbeats: Heartbeats) -> Health:
-    """Ask everything once."""
+def health(
+    ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Leases, heartbeats: Heartbeats, expected: Expected
+) -> Health:
+    """Ask everything once. Raises LedgerError when even the ledger cannot be read."""
     book, market_at = ledger.refresh(), clock.market()
-    real = clock.real()
-    programs = tuple(_program(beat, (real - beat.at).total_seconds()) for beat in heartbeats.all())
-    held = {name: leases.holder(name) for name in ROLES}
-    holders = {name: holder.holder for name, holder in held.items() if holder is not None}
-    problems = []
-    if book.state is not TradingState.ACTIVE:
-        problems.append(f"trading is {book.state}: {book.state_reason}")
-    if "watch" not in holders:
-        problems.append("nobody watches the exits: no entries until `trade-mcp watch` runs")
-    if "decide" not in holders:
-        problems.append("no loop is running: nothing trades by itself until `trade-mcp loop` runs")
-    problems += [f"{symbol} has no live stop" for symbol in book.unprotected()]
-    problems += [f"no entries in {currency}: {why}" for currency, why in book.breaks.items()]
-    problems += [
-        f"{p.program} failed: {p.detail['last_error']}" for p in programs if p.alive and p.detail.get("last_error")
+    beats = heartbeats.all()
+    held = {holder.name: holder.holder for holder in leases.held() if holder.name in ROLES}
+    done = ticks(ledger.engine, expected.step, now=market_at)
+    found = [
+        *_ledger(ledger.engine),
+        *_watcher(held, beats),
+        *_loop(held, beats, done, expected),
+        *_prices(feed, book, expected.symbols, now=market_at),
+        *_book(book),
+        *_programs(beats, installed=installed_code(clock.boot())),
+        *_clock(beats),
     ]
-    if feed.end is not None and market_at >= feed.end:
-        problems.append(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still")
     return Health(
         mode=venue.name,
         feed=feed.identity,
@@ -74,19 +121,111 @@ def health(ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Lease
         venue=venue.name,
         account=venue.account,
         market_at=market_at,
-        real_at=real,
+        real_at=clock.real(),
         feed_end=feed.end,
         state=book.state,
         state_reason=book.state_reason,
         policy=book.policy,
         seq=book.seq,
-        programs=programs,
-        leases=holders,
+        programs=tuple(_program(beat) for beat in beats),
+        leases=held,
+        ticks=done,
         unprotected=tuple(book.unprotected()),
         breaks=dict(book.breaks),
-        problems=tuple(problems),
+        found=tuple(found),
     )
 
 
-def _program(beat: Heartbeat, age_s: float) -> ProgramHealth:
-    return ProgramHealth(beat.program, beat.pid, beat.code, round(age_s, 1), age_s < STALE_S, beat.detail)
+def _ledger(engine: Engine) -> Iterator[Problem]:
+    try:
+        with engine.transaction(wait_s=WRITE_WITHIN_S):
+            pass
+    except LedgerBusy:
+        yield Problem("the ledger is busy: another program holds it, and nothing can be written")
+    except LedgerError as error:
+        yield Problem("the ledger cannot be written", why=error.message)
+    if engine.path != MEMORY and shutil.disk_usage(engine.path.parent).free < LEAST_FREE:
+        yield Problem(f"the disk of the ledger is nearly full: less than {LEAST_FREE // 1_000_000} MB are free")
+
+
+def _watcher(held: dict[str, str], beats: list[Heartbeat]) -> Iterator[Problem]:
+    if "watch" not in held:
+        yield Problem("nobody watches the exits: no entries until `trade-mcp watch` runs")
+    elif not beating("watch", beats):
+        yield Problem(f"the watcher {held['watch']} has the role and finishes no round: exits are not watched")
+
+
+def _loop(held: dict[str, str], beats: list[Heartbeat], done: Ticks, expected: Expected) -> Iterator[Problem]:
+    if not expected.loop:
+        return
+    if "decide" not in held:
+        yield Problem("no loop is running: nothing trades by itself until `trade-mcp loop` runs")
+    elif not beating("loop", beats):
+        yield Problem(f"the loop {held['decide']} has the role and finishes no round: nothing trades by itself")
+    elif done.missed:
+        yield Problem("the loop missed the close of bars in the last day of market time", failing=False)
+
+
+def _prices(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: datetime) -> Iterator[Problem]:
+    """A feed may be there and say nothing: what counts is when the last price came."""
+    if feed.end is not None and now >= feed.end:
+        yield Problem(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still", failing=False)
+        return
+    limit, silent = parse_policy(book.policy_text).max_quote_age_s, []
+    for symbol in symbols:
+        try:
+            quote = feed.quote(symbol, now=now)
+        except FeedError as error:
+            silent.append(f"{symbol} has no price: {error.message}")
+        else:
+            if quote.overdue_s(now) > limit:
+                silent.append(f"{symbol} has had no new price since {quote.at:%Y-%m-%d %H:%M:%S} UTC: no entries in it")
+    if silent and len(silent) == len(symbols):
+        yield Problem(f"the feed is silent: {silent[0]}")
+    else:
+        yield from (Problem(text, failing=False) for text in silent)
+
+
+def _book(book: Book) -> Iterator[Problem]:
+    if book.state is not TradingState.ACTIVE:
+        yield Problem(f"trading is {book.state}", failing=False, why=book.state_reason)
+    for symbol in book.unprotected():
+        yield Problem(f"{symbol} has no live stop")
+    for currency, why in book.breaks.items():
+        yield Problem(f"no entries in {currency}", failing=False, why=why)
+
+
+def _programs(beats: list[Heartbeat], *, installed: str) -> Iterator[Problem]:
+    for beat in beats:
+        if alive(beat) and (error := beat.detail.get("last_error")):
+            yield Problem(f"{beat.program} failed", failing=False, why=str(error))
+        if alive(beat) and "+" in beat.code and beat.code != installed:
+            text = f"{beat.program} (process {beat.pid}) runs code {beat.code}, installed is {installed}: restart it"
+            yield Problem(text, failing=False)
+        if STALE_S <= beat.age_s < FORGOTTEN_S and beat.host == socket.gethostname() and not dead(beat.pid):
+            text = f"{beat.program} (process {beat.pid}) hangs: no sign of life since {beat.at:%H:%M:%S} UTC"
+            yield Problem(text, failing=False)
+
+
+def _clock(beats: list[Heartbeat]) -> Iterator[Problem]:
+    if any(beat.age_s < -CLOCK_S for beat in beats):
+        yield Problem("the clock was set back: there are heartbeats from a time that has not come yet", failing=False)
+    for beat in beats:
+        if alive(beat) and abs(beat.stepped_s) > CLOCK_S:
+            text = f"the clock was set by {beat.stepped_s:+.0f} s while {beat.program} (process {beat.pid}) ran"
+            yield Problem(text, failing=False)
+
+
+def alive(beat: Heartbeat) -> bool:
+    """Whether the program gave a sign just now. One from the future was given before the clock was set back."""
+    return -CLOCK_S <= beat.age_s < STALE_S
+
+
+def beating(program: str, beats: list[Heartbeat]) -> bool:
+    """Whether ``program`` gives signs, in whichever process."""
+    return any(beat.program == program and alive(beat) for beat in beats)
+
+
+def _program(beat: Heartbeat) -> ProgramHealth:
+    age_s = round(max(0.0, beat.age_s), 1)
+    return ProgramHealth(beat.program, beat.pid, beat.code, age_s, round(beat.up_s, 1), alive(beat), beat.detail)

@@ -30,6 +30,19 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def lasting(seconds: float) -> str:
+    """A length of time in its two largest units.
+
+    >>> lasting(42.3), lasting(200), lasting(11520), lasting(266000)
+    ('42 s', '3 min 20 s', '3 h 12 min', '3 d 1 h')
+    """
+    whole = round(seconds)
+    for size, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {name}"
+    return f"{whole} s"
+
+
 def plain(value: Any) -> Any:
     """``value`` (Structs and mappings of any depth) as plain JSON values; what is not known stays as null."""
     if isinstance(value, Decimal):

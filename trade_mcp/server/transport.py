@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from anyio.abc import TaskStatus
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from trade_mcp import logs
-from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.errors import BadInput, TradeError
+from trade_mcp.server.routes import Routes, open_to
 from trade_mcp.server.server import build_server
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ log = logs.get_logger("server")
 PATH = "/mcp"
 TOKEN = "TRADE_MCP_SERVER_TOKEN"
 STOP_WITHIN_S = 3  # for requests in flight
+BEAT_EVERY_S = 2.0
 
 
 def run_stdio(desk: "App") -> None:
@@ -46,7 +49,7 @@ def run_stdio(desk: "App") -> None:
         async with stdio_server(stdin=lines) as (incoming, outgoing):  # type: ignore[arg-type]
             await server.run(incoming, outgoing, server.create_initialization_options())
 
-    anyio.run(_until_signal, serve)
+    anyio.run(_until_signal, serve, desk)
 
 
 def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
@@ -73,6 +76,7 @@ def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
     async def serve() -> None:
         async with anyio.create_task_group() as tasks:
             await tasks.start(_on_signal, lambda: setattr(server, "should_exit", True))
+            tasks.start_soon(_beating, desk)
             log.info("serving MCP", url=f"http://{_bracketed(host)}:{listener.getsockname()[1]}{PATH}")
             await server.serve([listener])
             tasks.cancel_scope.cancel()
@@ -112,7 +116,7 @@ def http_app(desk: "App", host: str, *, token: str | None) -> Callable[..., Awai
         host=host,
         transport_security=security(host),
     )
-    return Door(app, token)
+    return Door(Routes(app, desk, security(host)), token)
 
 
 def security(host: str) -> TransportSecuritySettings:
@@ -139,7 +143,7 @@ class Door:
         self._app, self._expected = app, f"Bearer {token}".encode() if token else None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and not self._known(scope):
+        if scope["type"] == "http" and not (self._known(scope) or open_to(scope)):
             said = "send the header Authorization: Bearer <token>"
             await _refuse(send, 401, said, header=(b"www-authenticate", b"Bearer"))
         elif scope["type"] == "http" and scope["path"] == PATH and scope["method"] != "POST":
@@ -217,9 +221,24 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def _until_signal(serve: Callable[[], Awaitable[None]]) -> None:
+async def _beating(desk: "App") -> None:
+    """Show that this server can answer: the event loop turns, a worker thread is free, and the ledger takes a line."""
+    while True:
+        await anyio.to_thread.run_sync(_beat, desk)
+        await anyio.sleep(BEAT_EVERY_S)
+
+
+def _beat(desk: "App") -> None:
+    try:
+        desk.heartbeats.beat("serve", {}, wait_s=BEAT_EVERY_S)
+    except TradeError as error:
+        log.warning("no sign of life could be written", error=error.message)
+
+
+async def _until_signal(serve: Callable[[], Awaitable[None]], desk: "App") -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(_on_signal, tasks.cancel_scope.cancel)
+        tasks.start_soon(_beating, desk)
         await serve()
         tasks.cancel_scope.cancel()
 

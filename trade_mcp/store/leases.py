@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from trade_mcp.ports import Clock
-from trade_mcp.store.engine import Engine
+from trade_mcp.store.engine import BUSY_S, Engine, Reader
 from trade_mcp.store.text import as_json, when
 
 FIND = "SELECT holder, epoch, expires_at, host, boot, pid FROM leases WHERE name = ?"
@@ -24,9 +24,12 @@ BEAT = (
     " ON CONFLICT (program, host, pid) DO UPDATE SET started_at = excluded.started_at, at = excluded.at,"
     " code = excluded.code, detail = excluded.detail"
 )
+GONE = "DELETE FROM heartbeats WHERE program = ? AND host = ? AND pid = ?"
 FORGET = "DELETE FROM heartbeats WHERE program = ? AND at < ?"
 BEATS = "SELECT program, host, pid, started_at, at, code, detail FROM heartbeats ORDER BY at DESC"
-LAST_BEAT = "SELECT max(at) FROM heartbeats WHERE program = ?"
+LAST_BEAT = "SELECT max(at) FROM heartbeats WHERE program = ? AND at <= ?"
+UP = "up_s"  # kept with what a program tells of itself
+SLACK = timedelta(seconds=2)  # between the clocks of two machines
 FREE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -101,12 +104,7 @@ class Leases:
 
     def held(self) -> list[Holder]:
         """Every role that is held now, and by whom."""
-        now = self._clock.real()
-        return [
-            Holder(name, me, epoch, datetime.fromisoformat(expires), host, pid)
-            for name, me, epoch, expires, host, boot_id, pid in self._engine.rows(HELD)
-            if _held(expires, host, boot_id, pid, now=now)
-        ]
+        return leases(self._engine, now=self._clock.real())
 
 
 class Heartbeat(Struct, frozen=True):
@@ -119,7 +117,13 @@ class Heartbeat(Struct, frozen=True):
     at: datetime
     code: str
     detail: dict[str, Any]
-    age_s: float  # when it was read
+    age_s: float  # when it was read; below 0: it comes from a time that is not yet
+    up_s: float  # how long the process had run, by the clock that nobody can set
+
+    @property
+    def stepped_s(self) -> float:
+        """How far the real clock was set forward (+) or back (-) while the process ran."""
+        return (self.at - self.started_at).total_seconds() - self.up_s
 
 
 class Heartbeats:
@@ -127,43 +131,57 @@ class Heartbeats:
 
     def __init__(self, engine: Engine, *, clock: Clock, code: str = ""):
         self._engine, self._clock, self._code = engine, clock, code
-        self._started = clock.real()
+        self._started, self._started_boot = clock.real(), clock.boot()
 
-    def beat(self, program: str, detail: dict[str, Any]) -> None:
-        """Say that ``program`` lives here and now, and how it does. Signs older than a day are forgotten."""
-        now = self._clock.real()
+    def beat(self, program: str, detail: dict[str, Any], *, wait_s: float = BUSY_S) -> None:
+        """Say that ``program`` lives here and now, and how it does. Signs older than a day are forgotten.
+
+        Raises LedgerBusy after ``wait_s``.
+        """
+        now, up_s = self._clock.real(), round(self._clock.boot() - self._started_boot, 3)
         values = (program, socket.gethostname(), os.getpid(), when(self._started), when(now), self._code)
-        with self._engine.transaction() as cursor:
-            cursor.execute(BEAT, (*values, as_json(detail)))
+        with self._engine.transaction(wait_s=wait_s) as cursor:
+            cursor.execute(BEAT, (*values, as_json(detail | {UP: up_s})))
             cursor.execute(FORGET, (program, when(now - timedelta(days=1))))
+
+    def gone(self, program: str) -> None:
+        """Take the sign of ``program`` in this process back: it ended as it should."""
+        with self._engine.transaction() as cursor:
+            cursor.execute(GONE, (program, socket.gethostname(), os.getpid()))
 
     def all(self) -> list[Heartbeat]:
         """The last sign of every program and process, newest first."""
-        now = self._clock.real()
-        return [
-            Heartbeat(
-                program,
-                host,
-                pid,
-                datetime.fromisoformat(started),
-                datetime.fromisoformat(at),
-                code,
-                msgspec.json.decode(detail),
-                _since(at, now),
-            )
-            for program, host, pid, started, at, code, detail in self._engine.rows(BEATS)
-        ]
+        return beats(self._engine, now=self._clock.real())
 
     def silence_s(self, program: str) -> float | None:
         """Real seconds since ``program`` last gave a sign anywhere; None if it never did."""
-        found = self._engine.row(LAST_BEAT, (program,))
+        now = self._clock.real()
+        # A sign from the future was given before the clock was set back: it says nothing about now.
+        found = self._engine.row(LAST_BEAT, (program, when(now + SLACK)))
         if found is None or found[0] is None:
             return None
-        return _since(found[0], self._clock.real())
+        return max(0.0, (now - datetime.fromisoformat(found[0])).total_seconds())
 
 
-def _since(at: str, now: datetime) -> float:
-    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
+def beats(reader: Reader, *, now: datetime) -> list[Heartbeat]:
+    """The last sign of every program and process as of real time ``now``, newest first."""
+    found = []
+    for program, host, pid, started, at, code, text in reader.rows(BEATS):
+        detail = msgspec.json.decode(text)
+        began, last = datetime.fromisoformat(started), datetime.fromisoformat(at)
+        up_s = detail.pop(UP, (last - began).total_seconds())
+        age_s = (now - last).total_seconds()
+        found.append(Heartbeat(program, host, pid, began, last, code, detail, age_s, up_s))
+    return found
+
+
+def leases(reader: Reader, *, now: datetime) -> list[Holder]:
+    """Every role that is held at real time ``now``, and by whom."""
+    return [
+        Holder(name, me, epoch, datetime.fromisoformat(expires), host, pid)
+        for name, me, epoch, expires, host, boot_id, pid in reader.rows(HELD)
+        if _held(expires, host, boot_id, pid, now=now)
+    ]
 
 
 def _held(expires_at: str, host: str, boot_id: str, pid: int, *, now: datetime) -> bool:

@@ -114,6 +114,25 @@ def ticks(reader: Reader, program: str, *, limit: int = 20) -> list[TickRecord]:
     return [_read(TickRecord, names, row) for row in reader.rows(sql, (program, limit))]
 
 
+def first_tick(reader: Reader, program: str) -> datetime | None:
+    """Market time of the first pass of ``program`` that is kept."""
+    found = reader.row("SELECT at FROM tick_reports WHERE program = ? ORDER BY id LIMIT 1", (program,))
+    return None if found is None else datetime.fromisoformat(found[0])
+
+
+def bars_decided(reader: Reader, program: str, *, step_s: int, since: datetime, most: int) -> set[int]:
+    """Which bars of ``step_s`` seconds ``program`` passed over since market time ``since``: seconds since 1970 of each.
+
+    The newest ``most`` passes are looked at.
+    """
+    sql = (
+        "SELECT DISTINCT CAST(strftime('%s', at) AS INTEGER) / :step FROM"
+        " (SELECT at FROM tick_reports WHERE program = :program ORDER BY id DESC LIMIT :most) WHERE at >= :since"
+    )
+    values = {"step": step_s, "program": program, "most": most, "since": when(since)}
+    return {bar * step_s for (bar,) in reader.rows(sql, values)}
+
+
 def _columns(d: DecisionRecord) -> tuple[Any, ...]:
     times = (when(d.at), when(d.real_at))
     return (*times, d.symbol, d.action, d.reason, d.strength, d.order_id, as_json(d.detail))

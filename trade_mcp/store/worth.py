@@ -31,6 +31,12 @@ def opening(reader: Reader) -> tuple[datetime, Decimal] | None:
     return datetime.fromisoformat(found[0]), event.capital
 
 
+def began(reader: Reader) -> datetime | None:
+    """When the ledger began (market time); None while it is empty."""
+    found = reader.row("SELECT at FROM events WHERE seq = 1")
+    return None if found is None else datetime.fromisoformat(found[0])
+
+
 def flows(reader: Reader, *, until: int) -> list[tuple[int, datetime, Decimal]]:
     """Money that came (+) or went (-), up to event ``until``: place in the log, market time, amount."""
     sql = "SELECT seq, at, payload FROM events WHERE kind = 'flow_recorded' AND seq <= ? ORDER BY seq"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from trade_mcp.domain.events import TradingState
 from trade_mcp.office.health import ProgramHealth
+from trade_mcp.office.plain import lasting
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.risk import RESUME
@@ -17,29 +18,36 @@ SYMBOLS = 12  # whose last decision is shown
 
 
 def get_status(desk: "App") -> Body:
-    """Is the desk alive: state, programs, problems, and the loop's last decision on each symbol with its reason.
+    """Is the desk alive: state, programs, missed ticks, problems, and the loop's last decisions with their reasons.
 
     Call it first in a conversation, and whenever nothing seems to happen.
     """
     now = desk.health()
+    problems = (*now.problems, *_other_limits(desk), *_switched_off(desk))
     return {
         "state": now.state,
         "state_reason": marked(now.state_reason) or None,
         "cleared_by": None if now.state is TradingState.ACTIVE else RESUME,
         "account": now.account,
-        "problems": [around(problem, now.state_reason) for problem in (*now.problems, *_other_limits(desk))],
-        "programs": {name: f"{age_s:.0f} s ago" for name, age_s in _signs(now.programs).items()},
+        "problems": [around(problem, now.state_reason) for problem in problems],
+        "programs": _signs(now.programs),
+        "ticks": {"since": now.ticks.since, "due": now.ticks.due, "missed": now.ticks.missed},
         "market_time_ends": now.feed_end,
         "last_decisions": [line for symbol in desk.market.symbols[:SYMBOLS] for line in _last_decision(symbol, desk)],
     }
 
 
-def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, float]:
-    """Real seconds since each program last gave a sign."""
-    ages: dict[str, float] = {}
-    for sign in programs:
-        ages[sign.program] = min(sign.age_s, ages.get(sign.program, sign.age_s))
-    return ages
+def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, str]:
+    """When each program last gave a sign (real time), and how long it has been running."""
+    newest = {sign.program: sign for sign in reversed(programs)}
+    return {
+        name: f"{sign.age_s:.0f} s ago, up {lasting(sign.up_s)}" if sign.alive else f"gone for {lasting(sign.age_s)}"
+        for name, sign in sorted(newest.items())
+    }
+
+
+def _switched_off(desk: "App") -> list[str]:
+    return [] if desk.settings.loop.enabled else ["the loop is switched off (loop.enabled): nothing trades by itself"]
 
 
 def _other_limits(desk: "App") -> list[str]:

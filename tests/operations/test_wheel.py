@@ -58,7 +58,7 @@ def test_the_desk_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: 
     where = "import trade_mcp, trade_mcp.store.schema as s; print(trade_mcp.__file__); print(s.scripts())"
     for line in run("python", "-c", where).stdout.splitlines():
         assert Path(line).is_relative_to(tmp_path / "venv")
-    seen = run("trade-mcp", "up", "--speed", "600", "--for", "12s", "--json", "--port", str(free_port())).stdout
+    seen = run("trade-mcp", "up", "--speed", "60", "--for", "12s", "--json", "--port", str(free_port())).stdout
     last = json.loads(seen.splitlines()[-1])
     assert last["mode"] == "paper" and last["decisions"], last
     assert not last["problems"], last

@@ -73,25 +73,31 @@ def z_score(values: Floats, period: int) -> Floats:
     if len(values) < period:
         return score
     below = sliding_window_view(values, period) - values[period - 1 :, None]
-    mean, deviation = below.mean(axis=1), below.std(axis=1)
+    mean = below.sum(axis=1) / period
+    variance = np.einsum("ij,ij->i", below, below) / period - mean * mean
+    deviation = np.sqrt(np.maximum(variance, 0.0))
     score[period - 1 :] = np.divide(-mean, deviation, out=np.zeros(len(mean)), where=deviation > 0)
     return score
 
 
 def highest(values: Floats, period: int) -> Floats:
-    """The highest of the ``period`` values before each, itself not counted; NaN where there are fewer."""
-    return _before(values, period, np.max)
+    """The highest of the ``period`` values before each, itself not counted; NaN where there are fewer.
+
+    >>> highest(np.array([1.0, 3.0, 2.0, 5.0]), 2)
+    array([nan, nan,  3.,  3.])
+    """
+    return _before(_talib().MAX, values, period)
 
 
 def lowest(values: Floats, period: int) -> Floats:
     """The lowest of the ``period`` values before each, itself not counted; NaN where there are fewer."""
-    return _before(values, period, np.min)
+    return _before(_talib().MIN, values, period)
 
 
-def _before(values: Floats, period: int, of: Callable[..., Floats]) -> Floats:
+def _before(of: Callable[[Floats, int], Floats], values: Floats, period: int) -> Floats:
     found = np.full(len(values), np.nan)
     if len(values) > period:
-        found[period:] = of(sliding_window_view(values[:-1], period), axis=1)
+        found[1:] = of(values, period)[:-1]
     return found
 
 

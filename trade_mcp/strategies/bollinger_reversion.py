@@ -35,7 +35,7 @@ class BollingerReversion(Struct, frozen=True, kw_only=True, forbid_unknown_field
         """For example 'the close is 2.3 standard deviations below its mean of 20 bars; the band is 2'."""
         if len(candles) < self.lookback:
             return warming_up(candles, self.lookback)
-        score = z_score(candles.close, self.period)[-1]
+        score = z_score(candles.last(self.period).close, self.period)[-1]
         where = "below" if score < 0 else "above"
         return (
             f"the close is {abs(score):.1f} standard deviations {where} its mean of {self.period} bars; "

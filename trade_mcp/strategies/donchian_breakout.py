@@ -43,8 +43,8 @@ class DonchianBreakout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """For example 'the close 64,210.1 is between the low of 10 bars 63,800 and the high of 20 bars 64,500'."""
         if len(candles) < self.lookback:
             return warming_up(candles, self.lookback)
-        high, low = highest(candles.high, self.entry)[-1], lowest(candles.low, self.exit)[-1]
-        close = candles.close[-1]
+        seen = candles.last(self.entry + 1)
+        high, low, close = highest(seen.high, self.entry)[-1], lowest(seen.low, self.exit)[-1], seen.close[-1]
         where = "above" if close > high else "below" if close < low else "inside"
         return (
             f"the close {price_text(close)} is {where} the channel: low of {self.exit} bars {price_text(low)}, "

@@ -1,9 +1,10 @@
 """Signal tools: what the strategies think, and why."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
-from trade_mcp.desk.scan import scan
-from trade_mcp.desk.signals import SymbolView
+from trade_mcp.desk.scan import Scanned, scan
+from trade_mcp.desk.signals import Opinion, SymbolView
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.server import errors
 from trade_mcp.server.shapes import Body, Refused
@@ -14,6 +15,8 @@ from trade_mcp.server.untrusted import clean
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
+
+FOUND, MOST = 10, 25
 
 
 def get_signals(
@@ -36,28 +39,33 @@ def get_signals(
 def scan_market(
     desk: "App",
     *,
-    limit: Annotated[int, Within(1, 25), "default 10"] = 10,
     everything: Annotated[bool, "all symbols with prices, not only those the desk trades"] = False,
+    min_volume: Annotated[Decimal | None, "least volume of 24 h, quote currency"] = None,
+    limit: Annotated[int, Within(1, MOST), f"default {FOUND}, at most {MOST}"] = FOUND,
 ) -> Body:
     """Symbols ranked by blended strength, the strongest first, with their change and volume of 24 h.
 
-    To find where to look; get_signals says why. Without a price or enough bars a symbol is counted, not ranked.
+    To find where to look; get_signals says why.
     """
-    found, left = scan(desk.market, desk.signals, everything=everything)
+    symbols = desk.market.priced if everything else desk.market.symbols
+    found = scan(desk.market, desk.signals, symbols, least_volume=float(min_volume or 0), now=desk.clock.market())
     return {
-        "ranked": [
-            {
-                "symbol": one.symbol,
-                "strength": _rounded(one.strength),
-                "bar_before": _rounded(one.before),
-                "leader": clean(one.leader, 40) or None,
-                "change_24h": one.change,
-                "volume_24h": one.volume,
-            }
-            for one in found[:limit]
-        ],
-        "of": len(found),
-        "unknown": left or None,
+        "ranked": [_rank(one, desk) for one in found.ranked[:limit]],
+        "of": len(found.ranked),
+        "below_min_volume": found.thin or None,
+        "without_prices": found.unknown or None,
+    }
+
+
+def _rank(one: Scanned, desk: "App") -> Body:
+    return {
+        "symbol": one.symbol,
+        "trades": None if one.symbol in desk.market.symbols else False,
+        "strength": _rounded(one.strength),
+        "bar_before": _rounded(one.before),
+        "leader": clean(one.leader, 40) or None,
+        "change_24h": round(one.change, 4),
+        "volume_24h": one.volume,
     }
 
 
@@ -75,10 +83,19 @@ def _line(view: SymbolView) -> Body:
         "bar_closed": view.at,
         "strength": _rounded(view.strength),
         "bar_before": _rounded(view.before),
-        "opinions": [
-            {"strategy": clean(one.strategy, 40), "strength": _rounded(one.strength), "why": clean(one.why, 160)}
-            for one in view.opinions
-        ],
+        "opinions": [_opinion(one, view) for one in view.opinions],
+    }
+
+
+def _opinion(one: Opinion, view: SymbolView) -> Body:
+    """An opinion; on which bar it is, where that is another than the view's."""
+    own = one.timeframe != view.timeframe
+    return {
+        "strategy": clean(one.strategy, 40),
+        "strength": "failed" if one.failed else _rounded(one.strength),
+        "why": clean(one.why, 160),
+        "timeframe": one.timeframe if own else None,
+        "bar_closed": one.at if own else None,
     }
 
 

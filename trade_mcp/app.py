@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -38,6 +39,7 @@ from trade_mcp.sources.voices import Voice, checked, voice
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
+from trade_mcp.store.spill import Spill
 from trade_mcp.venues import VENUES
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
@@ -126,7 +128,7 @@ def build(settings: Settings, program: str) -> App:
         venue = _venue(settings, feed, clock, quote=quote)
         if close := getattr(venue, "close", None):
             closing.callback(close)
-        own = _policy(settings, symbols)
+        own = own_policy(settings, symbols)
         opening = LedgerOpened(
             venue=venue.name,
             account=venue.account,
@@ -148,6 +150,7 @@ def build(settings: Settings, program: str) -> App:
             market,
             sender,
             exits=exits,
+            spill=_spill(engine.path),
             judge=judge,
             clock=clock,
             rules=settings.exit_rules,
@@ -186,6 +189,15 @@ def build(settings: Settings, program: str) -> App:
     if program in RUNNING:
         app._closing.callback(_pulse(clock))
     return app
+
+
+def _spill(ledger: Path) -> Spill | None:
+    """The spill beside the ledger; None where there is no room for one now."""
+    try:
+        return Spill(ledger.with_name("spill"))
+    except OSError as error:
+        log.error("no spill: an exit cannot leave while the ledger cannot be written", error=str(error))
+        return None
 
 
 def new_id() -> str:
@@ -267,7 +279,7 @@ def _venue(settings: Settings, feed: Feed, clock: SharedClock, *, quote: str) ->
     )
 
 
-def _policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
+def own_policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
     """The limits of the file; without an allow list, the configured symbols are allowed."""
     if "allow" in settings.limits:
         return settings.policy

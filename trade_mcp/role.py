@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trade_mcp import logs
-from trade_mcp.domain.errors import LeaseLost, TradeError
+from trade_mcp.domain.errors import LeaseLost, LedgerUnwritable, TradeError
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Source
 
@@ -45,7 +45,7 @@ class Role:
                 self.log.info("took the role", role=self._name, epoch=self._lease.epoch)
                 self._app.heartbeats.gone(self._standby)
                 self._beat_at = now
-        elif now >= self._renew_at and not self._app.leases.renew(self._lease):
+        elif now >= self._renew_at and not self._renewed(self._lease):
             self.lost(LeaseLost(f"the lease {self._name!r} lapsed and another process took it"))
         if self._lease is not None and now >= self._renew_at:
             self._renew_at = now + TTL_S / 3
@@ -53,6 +53,14 @@ class Role:
             self._beat_at = now + STANDBY_BEAT_S
             self._app.heartbeats.beat(self._standby, {})
         return self._lease
+
+    def _renewed(self, lease: "Lease") -> bool:
+        """Whether the role is still ours. While the ledger cannot be written, it is as long as nobody took it."""
+        try:
+            return self._app.leases.renew(lease)
+        except LedgerUnwritable as error:
+            self.failed("the ledger cannot be written", error)
+            return self._app.leases.current(lease)
 
     def lost(self, error: LeaseLost) -> None:
         """Another process has the role now; this one stands by."""

@@ -18,13 +18,14 @@ from desk.test_order_life import sound, stops
 from trade_mcp.app import App
 from trade_mcp.desk import gate
 from trade_mcp.domain.distances import parse_distance
-from trade_mcp.domain.errors import LedgerBusy, VenueRejected
+from trade_mcp.domain.errors import LedgerBusy, LedgerUnwritable, VenueRejected
 from trade_mcp.domain.events import Alarm
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, OrderType, Report, Role, Side, Source
 from trade_mcp.ports import Venue
 from trade_mcp.store import engine as engines
 from trade_mcp.store import history, reads
+from trade_mcp.store.verify import verify
 
 Stage = Callable[..., App]
 
@@ -222,4 +223,46 @@ def test_fault_36_a_busy_ledger_is_waited_for_and_then_refuses_without_losing_an
     assert app.log.order("too-long") is None
     assert "too-long" not in {report.order_id for report in app.venue.reports_since("")[0]}
     assert app.gate.submit(buy("too-long", "0.3"), Source.MODEL).outcome == "placed"  # the same id again is safe
+    sound(app)
+
+
+def test_fault_37_on_a_full_disk_only_a_needed_exit_leaves_through_the_spill(stage: Stage) -> None:
+    app = stage([*flat(WARM + 1), (100, 100, 99.5, 99.5), *flat(20, 99.5)])
+    lease = app.leases.take("watch", 600)
+    app.gate.submit(buy(exits=STOP_2), Source.MODEL)
+    app.gate.submit(buy("b", "0.5", exits=None), Source.MODEL)
+    line = between(app)
+    app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
+    app.gate._beyond[BTC] = app.clock.boot() - gate.GRACE_S - 1
+    seq = app.log.refresh().seq
+    pages = app.engine._write.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[union-attr]
+    app.engine._write.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[union-attr]
+    said = []
+    for number in range(200):  # until the free pages are used up
+        try:
+            with app.log.writing() as ledger:
+                ledger.append(Alarm(f"filler {number} " + "x" * 500))
+        except LedgerUnwritable as error:
+            said.append(error)
+            break
+    assert said, "the ledger must be full"
+    seq = app.log.refresh().seq
+    with pytest.raises(LedgerUnwritable):
+        app.gate.submit(buy("no-ink", "0.2"), Source.MODEL)  # no entries
+    assert "no-ink" not in {report.order_id for report in app.venue.reports_since("")[0]}
+    app.watch.step(lease)
+    app.watch.step(lease)
+    gone = [r for r in app.venue.reports_since("")[0] if "-exit-" in r.order_id]
+    assert len(gone) == 1 and gone[0].filled == D("1.5")  # once, however often the watcher looks
+    assert app.log.order(gone[0].order_id) is None  # without ink
+    app.engine._write.execute("PRAGMA max_page_count = 1073741823")  # type: ignore[union-attr]
+    later = app.clock.real() + timedelta(seconds=60)
+    app.clock.real = lambda: later  # type: ignore[method-assign]
+    app.market.quote = line.venue and _quoted(app, D("99.4"))  # type: ignore[method-assign]
+    for _ in range(3):
+        app.watch.step(lease)
+    assert app.log.refresh().positions == {} and app.log.book.orders == {}
+    assert any("left while the ledger could not be written" in text for text in alarms(app))
+    assert app.gate._spill is not None and app.gate._spill.pending() == []
+    assert verify(app.engine, code="test").broken == ""
     sound(app)

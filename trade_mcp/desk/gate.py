@@ -13,7 +13,7 @@ from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
-from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, TradeError
+from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, LedgerUnwritable, TradeError
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
 from trade_mcp.domain.market import Quote
@@ -22,8 +22,10 @@ from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused
 from trade_mcp.risk.verdict import Verdict
+from trade_mcp.store import reads
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
+from trade_mcp.store.spill import Spill
 
 ALL = Decimal(1)
 GRACE_S = 15.0  # real time that the price may be beyond a resting stop before the desk sells at the market itself
@@ -45,11 +47,13 @@ class Gate:
         sender: Sender,
         *,
         exits: Exits,
+        spill: Spill | None = None,
         judge: Judge,
         clock: Clock,
         rules: ExitRules,
     ):
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
+        self._spill = spill  # where intents go while the ledger cannot be written; None: such a one cannot be kept
         self._judge, self._clock, self._rules = judge, clock, rules
         self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
@@ -259,6 +263,14 @@ class Gate:
             self._failed.pop(symbol, None)
             return armed
         self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_S))
+        try:
+            return self._sell_at_market(symbol, armed, lease)
+        except LedgerUnwritable:
+            if lease is not None:
+                self._sell_without_ink(symbol, armed, lease)
+            raise
+
+    def _sell_at_market(self, symbol: str, armed: Armed, lease: Lease | None) -> Armed:
         instrument, price = self._market.instrument(symbol), self._price(symbol, self._log.book.position(symbol))
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
@@ -271,6 +283,60 @@ class Gate:
         if self._sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
             self._failed.pop(symbol, None)
         return armed
+
+    def _sell_without_ink(self, symbol: str, armed: Armed, lease: Lease) -> None:
+        """The ledger cannot be written and only a market order helps: its intent goes to the spill, then it leaves.
+
+        Once for each position: what happened to it is found out when the ledger has taken the intent over.
+        """
+        book = self._log.book
+        position = book.positions.get(symbol)
+        if self._spill is None or position is None or position.dust:
+            return
+        kept = [event.order for event in self._spill.pending() if isinstance(event, e.OrderPending)]
+        if any(order.symbol == symbol for order in kept):
+            return
+        view, legs = self._judge.view(book, symbol), book.exits(symbol)
+        revision = 1 + max((leg.revision for leg in reads.exits_of(self._log.engine, position.entry_id)), default=0)
+        request = OrderRequest(
+            order_id=f"{position.entry_id}-exit-{revision}",
+            symbol=symbol,
+            side=Side.SELL,
+            size=free_size(book, symbol, view.instrument),
+            reason=f"{MARKET_ONLY[armed]}; the ledger could not be written",
+        )
+        order = structs.replace(
+            self._resolve(request, Source.EXIT, quote=view.quote),
+            parent=position.entry_id,
+            strategy=position.strategy,
+            revision=revision,
+        )
+        _, verdicts = self._judge.order(book, order, view, replacing=[leg.order_id for leg in legs])
+        if refused(verdicts):
+            return
+        intents: list[e.Event] = [
+            e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close"))
+            for leg in legs
+        ]
+        self._spill.write([*intents, e.OrderPending(order, tuple(verdict.rule for verdict in verdicts))])
+        self._sender.without_ink(order, legs, lease=lease)
+
+    def import_spill(self, lease: Lease | None = None) -> None:
+        """Take over into the ledger what left while it could not be written."""
+        if self._spill is None or not (kept := self._spill.pending()):
+            return
+        with self._log.writing(lease) as ledger:
+            for event in kept:
+                assert isinstance(event, e.OrderEvent), "only intents are spilled"
+                known = ledger.order(event.order.order_id)
+                if isinstance(event, e.OrderPending) and known is None:
+                    ledger.append(event)
+                    text = f"{event.order.order_id} left while the ledger could not be written; it is written down now"
+                    ledger.append(e.Alarm(text, order_id=event.order.order_id, symbol=event.order.symbol))
+                elif isinstance(event, e.OrderCancelling) and known is not None and known.status is Status.WORKING:
+                    cancelling = structs.replace(known, status=Status.CANCELLING, note=event.order.note)
+                    ledger.append(e.OrderCancelling(cancelling))
+        self._spill.clear()
 
     def _overdue(self, symbol: str) -> bool:
         """Whether the price has been beyond a resting stop for longer than the grace, and it has not sold."""

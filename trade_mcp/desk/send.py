@@ -61,6 +61,21 @@ class Sender:
             except VenueUnreachable as lost:
                 log.warning("cancel sent, no answer", order=order.order_id, error=lost.message)
 
+    def without_ink(self, order: Order, legs: Iterable[Order], *, lease: Lease | None) -> None:
+        """Cancel ``legs`` and submit ``order``, whose intents are in the spill because the ledger cannot be written.
+
+        Nothing is sent unless every leg is certainly gone and sold nothing. What the venue answers is found out later.
+        """
+        try:
+            ended = [self._venue.cancel(leg) for leg in legs]
+            if any(report.status is Status.WORKING or report.filled > 0 for report in ended):
+                return
+            if self._too_late(order, lease):
+                return
+            self._venue.submit((order,))
+        except (VenueRejected, VenueUnreachable) as failure:
+            log.error("sold without ink, no good answer", order=order.order_id, error=failure.message)
+
     def record(self, reports: Iterable[Report]) -> set[str]:
         """Write down what ``reports`` change; the symbols they changed. Unknown ids are not ours and are left out."""
         reports = [report for report in reports if self._says_something(report)]

@@ -49,6 +49,7 @@ class Watch:
         """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
         steps = run_steps(
             (
+                ("spill", lambda: self._gate.import_spill(lease)),
                 ("fills", self._reconcile.fills),
                 ("pending", self._reconcile.pending),
                 ("audit", lambda: self._audit(lease)),

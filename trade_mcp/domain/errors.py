@@ -85,6 +85,12 @@ class LedgerBusy(LedgerError):
     retryable = True
 
 
+class LedgerUnwritable(LedgerError):
+    """The disk is full, or the ledger may only be read: nothing can be written down for now."""
+
+    retryable = True
+
+
 class SchemaNewer(LedgerError):
     """The database was written by a newer version than this one."""
 

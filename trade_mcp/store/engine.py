@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from trade_mcp.domain.errors import BadConfig, LedgerBusy, LedgerError
+from trade_mcp.domain.errors import BadConfig, LedgerBusy, LedgerError, LedgerUnwritable
 from trade_mcp.store.schema import (
     APPLICATION_ID,
     bring_to_head,
@@ -270,7 +270,8 @@ def _spoken(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if _is_busy(error):
             raise _busy(path, BUSY_S) from error
-        raise LedgerError(
+        unwritable = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+        raise (LedgerUnwritable if unwritable else LedgerError)(
             f"the ledger at {path} failed: {error!s:.200}",
             hint="nothing was written; check the disk, then trade-mcp verify",
         ) from error

@@ -1,0 +1,53 @@
+"""Spill: a few intents kept beside a ledger that cannot be written, until it can.
+
+The file has its room from the beginning, so that a full disk does not matter; each record is on the disk before
+anything is sent. Only what makes a position smaller is ever written here, by the holder of the watch lease.
+"""
+
+import os
+from pathlib import Path
+
+from trade_mcp.domain import events as e
+
+ROOM = 256 * 1024  # bytes, made at the start; an intent takes about one kilobyte
+
+
+class Spill:
+    """The file ``path``, made with its room if it is not there."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        if not path.exists():
+            with path.open("xb") as file:
+                file.write(bytes(ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def write(self, events: list[e.Event]) -> None:
+        """Keep ``events``, on the disk when this returns. Raises OSError, also when there is no room left."""
+        text = "".join(f"{e.encode(event)}\n" for event in events).encode()
+        used = len(self._text())
+        if used + len(text) >= ROOM:
+            raise OSError(f"{self._path} is full")
+        self._put(used, text)
+
+    def pending(self) -> list[e.Event]:
+        """What was kept and is not in the ledger yet, oldest first. A line that was cut off says nothing."""
+        whole, _, _ = self._text().rpartition(b"\n")
+        return [e.decode(line.decode()) for line in whole.split(b"\n") if line]
+
+    def clear(self) -> None:
+        """All of it is in the ledger."""
+        self._put(0, bytes(len(self._text())))
+
+    def _text(self) -> bytes:
+        with self._path.open("rb") as file:
+            return file.read(ROOM).partition(b"\x00")[0]
+
+    def _put(self, at: int, content: bytes) -> None:
+        handle = os.open(self._path, os.O_WRONLY)
+        try:
+            os.pwrite(handle, content, at)
+            os.fsync(handle)
+        finally:
+            os.close(handle)

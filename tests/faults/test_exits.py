@@ -246,7 +246,6 @@ def test_fault_37_on_a_full_disk_only_a_needed_exit_leaves_through_the_spill(sta
             said.append(error)
             break
     assert said, "the ledger must be full"
-    seq = app.log.refresh().seq
     with pytest.raises(LedgerUnwritable):
         app.gate.submit(buy("no-ink", "0.2"), Source.MODEL)  # no entries
     assert "no-ink" not in {report.order_id for report in app.venue.reports_since("")[0]}

@@ -68,13 +68,10 @@ def server_command(config: Path | None) -> tuple[Command, tuple[str, ...]]:
     env = {name: os.environ[name] for name in names if not SECRET_NAME.search(name)}
     for section, key in PATHS:
         name = f"{PREFIX}{section}__{key}".upper()
-        if name in env:
+        if env.get(name):
             value = getattr(getattr(settings, section), key)
-            env[name] = (
-                json.dumps([str(each.absolute()) for each in value])
-                if isinstance(value, tuple)
-                else str(value.absolute())
-            )
+            files = [str(each.absolute()) for each in (value if isinstance(value, tuple) else (value,))]
+            env[name] = json.dumps(files) if isinstance(value, tuple) else files[0]
     in_file = file is not None and "data_dir" in from_file(file).get("desk", {})
     if not in_file:  # the file may change its mind later; a default must not depend on who starts the server
         env[f"{PREFIX}DESK__DATA_DIR"] = str(settings.desk.data_dir.absolute())

@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import backup, ledger, policy, programs, report, setup, strategies, switches, up
+from trade_mcp.cli import backup, doctor, ledger, policy, programs, report, setup, strategies, switches, up
 
 app = typer.Typer(
     help=(
@@ -27,6 +27,7 @@ for command in (
     programs.tick,
     switches.halt,
     switches.resume,
+    doctor.doctor,
     ledger.rebuild,
     ledger.verify,
     ledger.trades,

@@ -54,7 +54,7 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
 def writable(folder: Path) -> None:
     """Raises BadInput before anything starts, rather than half-way."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # positions are nobody else's to read
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 SECRET_NAME = re.compile(
-    r"(token|secret|password|passphrase|api[_-]?key|authorization|model_key|exchange_key|ping_url|webhook(_url)?)$", re.I
+    r"(token|secret|password|passphrase|api[_-]?key|authorization|(model|exchange)_key|ping_url|webhook(_url)?)$", re.I
 )
 HIDDEN = "[hidden]"
 SHORTEST = 6  # characters; anything shorter would hide half the log, and is hidden by its field's name alone

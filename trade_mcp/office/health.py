@@ -106,13 +106,13 @@ def health(
     held = {holder.name: holder.holder for holder in leases.held() if holder.name in ROLES}
     done = ticks(ledger.engine, expected.step, now=market_at)
     found = [
-        *_ledger(ledger.engine),
-        *_watcher(held, beats),
-        *_loop(held, beats, done, expected),
-        *_prices(feed, book, expected.symbols, now=market_at),
-        *_book(book),
-        *_programs(beats, installed=installed_code(clock.boot())),
-        *_clock(beats),
+        *ledger_problems(ledger.engine),
+        *watcher_problems(held, beats),
+        *loop_problems(held, beats, done, expected),
+        *price_problems(feed, book, expected.symbols, now=market_at),
+        *book_problems(book),
+        *program_problems(beats, installed=installed_code(clock.boot())),
+        *clock_problems(beats),
     ]
     return Health(
         mode=venue.name,
@@ -136,7 +136,8 @@ def health(
     )
 
 
-def _ledger(engine: Engine) -> Iterator[Problem]:
+def ledger_problems(engine: Engine) -> Iterator[Problem]:
+    """Whether a line could be written now: tried, and taken back."""
     try:
         with engine.transaction(wait_s=WRITE_WITHIN_S):
             pass
@@ -148,14 +149,16 @@ def _ledger(engine: Engine) -> Iterator[Problem]:
         yield Problem(f"the disk of the ledger is nearly full: less than {LEAST_FREE // 1_000_000} MB are free")
 
 
-def _watcher(held: dict[str, str], beats: list[Heartbeat]) -> Iterator[Problem]:
+def watcher_problems(held: dict[str, str], beats: list[Heartbeat]) -> Iterator[Problem]:
+    """A watcher has the role, and finishes its rounds."""
     if "watch" not in held:
         yield Problem("nobody watches the exits: no entries until `trade-mcp watch` runs")
     elif not beating("watch", beats):
         yield Problem(f"the watcher {held['watch']} has the role and finishes no round: exits are not watched")
 
 
-def _loop(held: dict[str, str], beats: list[Heartbeat], done: Ticks, expected: Expected) -> Iterator[Problem]:
+def loop_problems(held: dict[str, str], beats: list[Heartbeat], done: Ticks, expected: Expected) -> Iterator[Problem]:
+    """A loop has the role, finishes its rounds, and decided at every bar; unless it is switched off."""
     if not expected.loop:
         return
     if "decide" not in held:
@@ -166,7 +169,7 @@ def _loop(held: dict[str, str], beats: list[Heartbeat], done: Ticks, expected: E
         yield Problem("the loop missed the close of bars in the last day of market time", failing=False)
 
 
-def _prices(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: datetime) -> Iterator[Problem]:
+def price_problems(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: datetime) -> Iterator[Problem]:
     """A feed may be there and say nothing: what counts is when the last price came."""
     if feed.end is not None and now >= feed.end:
         yield Problem(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still", failing=False)
@@ -186,7 +189,8 @@ def _prices(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: datetime) 
         yield from (Problem(text, failing=False) for text in silent)
 
 
-def _book(book: Book) -> Iterator[Problem]:
+def book_problems(book: Book) -> Iterator[Problem]:
+    """What keeps the desk from entries, and positions that nothing protects."""
     if book.state is not TradingState.ACTIVE:
         yield Problem(f"trading is {book.state}", failing=False, why=book.state_reason)
     for symbol in book.unprotected():
@@ -195,7 +199,8 @@ def _book(book: Book) -> Iterator[Problem]:
         yield Problem(f"no entries in {currency}", failing=False, why=why)
 
 
-def _programs(beats: list[Heartbeat], *, installed: str) -> Iterator[Problem]:
+def program_problems(beats: list[Heartbeat], *, installed: str) -> Iterator[Problem]:
+    """Programs that fail, that hang, or whose code is not the one on the disk."""
     for beat in beats:
         if alive(beat) and (error := beat.detail.get("last_error")):
             yield Problem(f"{beat.program} failed", failing=False, why=str(error))
@@ -207,7 +212,8 @@ def _programs(beats: list[Heartbeat], *, installed: str) -> Iterator[Problem]:
             yield Problem(text, failing=False)
 
 
-def _clock(beats: list[Heartbeat]) -> Iterator[Problem]:
+def clock_problems(beats: list[Heartbeat]) -> Iterator[Problem]:
+    """Whether the real clock was set while programs ran."""
     if any(beat.age_s < -CLOCK_S for beat in beats):
         yield Problem("the clock was set back: there are heartbeats from a time that has not come yet", failing=False)
     for beat in beats:

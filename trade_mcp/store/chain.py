@@ -18,6 +18,7 @@ GENESIS = ""
 
 COLUMNS = "seq, at, kind, order_id, schema, policy, code, payload, hash"
 ADD_EVENT = insert("events", COLUMNS)
+NEWEST = f"SELECT {COLUMNS} FROM events ORDER BY seq DESC"
 ALL = f"SELECT {COLUMNS} FROM events ORDER BY seq"
 
 _encode = msgspec.json.Encoder().encode

@@ -9,8 +9,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trade_mcp.domain.errors import ForeignDatabase, LedgerError, SchemaNewer
+
+if TYPE_CHECKING:
+    from trade_mcp.store.engine import Reader
 
 APPLICATION_ID = 0x74724D31  # "trM1": written into the file's header by the first migration
 
@@ -61,6 +65,14 @@ def revision(path: Path) -> str | None:
             hint="run the newer trade-mcp that wrote it, or point [desk] data_dir at another folder",
         )
     return str(found[0])
+
+
+def missing_tables(reader: "Reader") -> list[str]:
+    """Tables that this version needs and the ledger does not have."""
+    from trade_mcp.store.tables import metadata
+
+    there = {name for (name,) in reader.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return sorted(set(metadata.tables) - there)
 
 
 def mode_to_read(path: Path) -> str:

@@ -12,8 +12,8 @@ from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import LedgerError
 from trade_mcp.domain.fold import fold
 from trade_mcp.store import snapshot
-from trade_mcp.store.chain import GENESIS, event_of, walk
-from trade_mcp.store.engine import Engine, Moment
+from trade_mcp.store.chain import GENESIS, NEWEST, Row, event_of, walk
+from trade_mcp.store.engine import Engine, Moment, Reader
 from trade_mcp.store.projections import PROJECTIONS, Before, project
 from trade_mcp.store.snapshot import Tip
 
@@ -73,6 +73,30 @@ def verify(engine: Engine, *, code: str) -> Verification:
         for table in PROJECTIONS:
             differences += _differences(table, moment, Moment(rebuilt))
     return Verification(seq, "", tuple(differences[:MOST]))
+
+
+def newest_links(reader: Reader, most: int) -> tuple[int, int, str]:
+    """Walk the chain over the newest ``most`` events: how many there are, how many were walked, what is broken."""
+    rows = [Row(*columns) for columns in reader.rows(f"{NEWEST} LIMIT ?", (most + 1,))][::-1]
+    if not rows:
+        return 0, 0, ""
+    total, hash, seq = rows[-1].seq, GENESIS, 0
+    if len(rows) > most:
+        before, *rows = rows
+        hash, seq = before.hash, before.seq
+    for row in rows:
+        if row.seq != seq + 1 or not row.follows(hash):
+            return total, len(rows), f"the chain breaks at event {row.seq}"
+        hash, seq = row.hash, row.seq
+    return total, len(rows), ""
+
+
+def counted(reader: Reader) -> tuple[tuple[str, int, int], ...]:
+    """Tables that have a row for each event of a kind: name, rows, events. What a look may cost in a large ledger."""
+    pairs = (("orders", "order_pending"), ("fills", "filled"), ("equity", "equity_marked"))
+    sql = "SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM events WHERE kind = ?)"
+    found = [(table, reader.row(sql.format(table), (kind,))) for table, kind in pairs]
+    return tuple((table, *row) for table, row in found if row is not None)
 
 
 def rebuild(engine: Engine, *, code: str) -> int:

@@ -27,6 +27,7 @@ COMMANDS = [
     ["rebuild"],
     ["verify"],
     ["trades"],
+    ["check-strategy"],
     ["report"],
     ["policy", "show"],
     ["policy", "diff"],

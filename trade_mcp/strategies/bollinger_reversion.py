@@ -16,8 +16,8 @@ class BollingerReversion(Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: ClassVar[str] = "bollinger_reversion"
     wrong_when: ClassVar[str] = "a trend begins: it buys a fall that goes on"
 
-    period: Annotated[int, Meta(ge=3, le=500)] = 20
-    width: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    period: Annotated[int, Meta(ge=3, le=500, description="bars of the mean")] = 20
+    width: Annotated[float, Meta(gt=0, le=10, description="standard deviations from the mean to a band")] = 2.0
 
     @property
     def lookback(self) -> int:

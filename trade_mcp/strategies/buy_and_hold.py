@@ -10,7 +10,11 @@ from trade_mcp.strategies.protocol import warming_up
 
 
 class BuyAndHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """+1 always: bought whenever nothing is held. The desk's stop holds for it like for every other."""
+    """+1 always: the loop buys whenever it holds nothing, at any bar, and never sells by itself.
+
+    The desk's exits hold for it like for every other: after its stop it buys again at the next bar, so give it a wide
+    one. Reports compare with buying and holding by themselves; switch this on to trade it.
+    """
 
     name: ClassVar[str] = "buy_and_hold"
     standing: ClassVar[bool] = True  # its opinion counts at every bar, not only when it begins
@@ -18,6 +22,7 @@ class BuyAndHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def lookback(self) -> int:
+        """The newest bar alone."""
         return 1
 
     def strengths(self, candles: Candles) -> Floats:

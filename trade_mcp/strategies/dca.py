@@ -10,16 +10,21 @@ from trade_mcp.strategies.protocol import bars_text, warming_up
 
 
 class Dca(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """+1 on every ``every``-th bar since 1970, 0 between. It adds to what it holds, as far as the limits go."""
+    """+1 on every ``every``-th bar since 1970, 0 between: 288 bars of 5 minutes are a day.
+
+    The loop buys the risk of one trade each time, also on top of what this strategy bought before, until the limits are
+    reached; the position keeps one stop. It never sells by itself.
+    """
 
     name: ClassVar[str] = "dca"
     accumulates: ClassVar[bool] = True  # the loop may add to a position of it
     wrong_when: ClassVar[str] = "prices fall for long: it buys all the way, and it is there to be compared with"
 
-    every: Annotated[int, Meta(ge=2, le=100_000)] = 288
+    every: Annotated[int, Meta(ge=2, le=100_000, description="bars from one purchase to the next")] = 288
 
     @property
     def lookback(self) -> int:
+        """The newest bar alone."""
         return 1
 
     def strengths(self, candles: Candles) -> Floats:

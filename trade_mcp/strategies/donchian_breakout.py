@@ -18,8 +18,8 @@ class DonchianBreakout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: ClassVar[str] = "donchian_breakout"
     wrong_when: ClassVar[str] = "prices move inside a range: most breakouts then fail"
 
-    entry: Annotated[int, Meta(ge=2, le=500)] = 20
-    exit: Annotated[int, Meta(ge=2, le=500)] = 10
+    entry: Annotated[int, Meta(ge=2, le=500, description="bars whose highest high is broken upwards")] = 20
+    exit: Annotated[int, Meta(ge=2, le=500, description="bars whose lowest low is broken downwards")] = 10
 
     def __post_init__(self) -> None:
         if self.exit > self.entry:

@@ -16,8 +16,8 @@ class EmaCross(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ClassVar[str] = "ema_cross"
     wrong_when: ClassVar[str] = "the market goes sideways: it crosses often, and each cross costs fees"
 
-    fast: Annotated[int, Meta(ge=2, le=499)] = 12
-    slow: Annotated[int, Meta(ge=3, le=500)] = 26
+    fast: Annotated[int, Meta(ge=2, le=499, description="bars of the fast average")] = 12
+    slow: Annotated[int, Meta(ge=3, le=500, description="bars of the slow average")] = 26
 
     def __post_init__(self) -> None:
         if self.fast >= self.slow:

@@ -16,9 +16,9 @@ class MacdCross(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ClassVar[str] = "macd_cross"
     wrong_when: ClassVar[str] = "the market goes sideways: it crosses often, and each cross costs fees"
 
-    fast: Annotated[int, Meta(ge=2, le=499)] = 12
-    slow: Annotated[int, Meta(ge=3, le=500)] = 26
-    signal: Annotated[int, Meta(ge=2, le=200)] = 9
+    fast: Annotated[int, Meta(ge=2, le=499, description="bars of the fast average")] = 12
+    slow: Annotated[int, Meta(ge=3, le=500, description="bars of the slow average")] = 26
+    signal: Annotated[int, Meta(ge=2, le=200, description="bars of the average of their difference")] = 9
 
     def __post_init__(self) -> None:
         if self.fast >= self.slow:

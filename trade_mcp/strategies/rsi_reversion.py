@@ -16,9 +16,9 @@ class RsiReversion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: ClassVar[str] = "rsi_reversion"
     wrong_when: ClassVar[str] = "a trend is strong: it stays oversold while prices go on falling"
 
-    period: Annotated[int, Meta(ge=2, le=200)] = 14
-    oversold: Annotated[float, Meta(gt=0, lt=100)] = 30.0
-    overbought: Annotated[float, Meta(gt=0, lt=100)] = 70.0
+    period: Annotated[int, Meta(ge=2, le=200, description="bars of the RSI")] = 14
+    oversold: Annotated[float, Meta(gt=0, lt=100, description="RSI below which it buys")] = 30.0
+    overbought: Annotated[float, Meta(gt=0, lt=100, description="RSI above which it leaves")] = 70.0
 
     def __post_init__(self) -> None:
         if self.oversold >= self.overbought:

@@ -29,8 +29,8 @@ class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ClassVar[str] = "supertrend"
     wrong_when: ClassVar[str] = "the market goes sideways with wide bars: it turns at the worst moments"
 
-    period: Annotated[int, Meta(ge=2, le=100)] = 10
-    multiplier: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    period: Annotated[int, Meta(ge=2, le=100, description="bars of the ATR")] = 10
+    multiplier: Annotated[float, Meta(gt=0, le=20, description="ATRs between the middle of a bar and the band")] = 3.0
 
     @property
     def block(self) -> int:
@@ -39,7 +39,7 @@ class Supertrend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def lookback(self) -> int:
-        """Two blocks."""
+        """Two blocks of 12 periods: in one of them the ATR forgets its first bar."""
         return 2 * self.block
 
     def strengths(self, candles: Candles) -> Floats:

@@ -120,6 +120,8 @@ def build(settings: Settings, program: str) -> App:
             closing.callback(voices[-1].close)
             if program in DECIDING:
                 checked(voices[-1])
+            if program == "up":  # it checks for the programs that it starts, and asks nothing itself
+                voices[-1].close()
         # What a person's own strategy does holds up no halt and no watcher: those never load it.
         feed = open_feed(settings, [one for one in voices if program in DECIDING or not one.custom])
         symbols = settings.desk.symbols or feed.symbols

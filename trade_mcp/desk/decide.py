@@ -99,11 +99,11 @@ class Decide:
 
     def _tell(self, report: TickReport, lease: Lease | None) -> None:
         """An alarm for each strategy that begins to fail; once, and every decision says it until it is mended."""
-        failed = {one.strategy: one.why for view in report.views for one in view.opinions if one.failed}
-        for name in failed.keys() - self._told:
-            with self._log.writing(lease) as ledger:
-                ledger.append(Alarm(f"the strategy {name} has no opinion and is left out: {failed[name]}"))
-        self._told |= failed.keys()
+        for opinion in (one for view in report.views for one in view.opinions):
+            if opinion.failed and opinion.strategy not in self._told:
+                self._told.add(opinion.strategy)
+                with self._log.writing(lease) as ledger:
+                    ledger.append(Alarm(f"the strategy {opinion.strategy} is left out: {opinion.why}"))
 
     def _remember(self, report: TickReport, *, took_ms: float) -> None:
         """Keep what was seen and decided, with the reasons: the desk's memory, beside the ledger."""

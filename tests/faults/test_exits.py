@@ -234,7 +234,6 @@ def test_fault_37_on_a_full_disk_only_a_needed_exit_leaves_through_the_spill(sta
     line = between(app)
     app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
     app.gate._beyond[BTC] = app.clock.boot() - gate.GRACE_S - 1
-    seq = app.log.refresh().seq
     pages = app.engine._write.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[union-attr]
     app.engine._write.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[union-attr]
     said = []

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,7 @@ class App:
             clock=self.clock,
             leases=self.leases,
             heartbeats=self.heartbeats,
-            expected=Expected(
-                self.market.symbols, timeframe_delta(self.market.timeframe), loop=self.settings.loop.enabled
-            ),
+            expected=expected(self.settings, self.market.symbols, self.market.timeframe),
         )
 
     def policy_changes(self) -> list[tuple[str, Any, Any]]:
@@ -200,6 +199,13 @@ def _spill(ledger: Path) -> Spill | None:
     except OSError as error:
         log.error("no spill: an exit cannot leave while the ledger cannot be written", error=str(error))
         return None
+
+
+def expected(settings: Settings, symbols: tuple[str, ...], timeframe: str) -> Expected:
+    """What the desk of ``settings`` is held against when its health is looked at."""
+    step, speed = timeframe_delta(timeframe), settings.feed.speed
+    bar_s = inf if speed == "max" else step.total_seconds() / speed  # at "max" the loop moves the market itself
+    return Expected(symbols, step, loop=settings.loop.enabled, bar_s=bar_s)
 
 
 def new_id() -> str:

@@ -1,8 +1,7 @@
 """The programs: who has which role, who gives signs of life, and whether they run the code that is installed."""
 
 from trade_mcp.cli.checks.patient import Finding, Patient, of_problems, ok, warn
-from trade_mcp.domain.market import timeframe_delta
-from trade_mcp.office.health import Expected, alive, loop_problems, program_problems, watcher_problems
+from trade_mcp.office.health import alive, loop_problems, program_problems, watcher_problems
 from trade_mcp.office.installed import installed_code
 from trade_mcp.office.plain import lasting
 from trade_mcp.office.ticks import ticks
@@ -31,18 +30,19 @@ def watcher(patient: Patient) -> Finding | None:
 
 def loop(patient: Patient) -> Finding | None:
     """Whether somebody decides, and at how many bars nobody did."""
+    from trade_mcp.app import expected
+
     if patient.engine is None:
         return None
     if not patient.settings.loop.enabled:
         return warn("it is switched off (loop.enabled = false): nothing trades by itself", "set loop.enabled = true")
     if not patient.runs:
         return warn("nobody decides: nothing runs", START)
-    step = timeframe_delta(patient.settings.desk.timeframe or patient.feed.timeframe)
-    done = ticks(patient.engine, step, now=patient.market_at)
+    wanted = expected(patient.settings, patient.symbols, patient.settings.desk.timeframe or patient.feed.timeframe)
+    done = ticks(patient.engine, wanted.step, now=patient.market_at)
     held = {one.name: one.holder for one in patient.holders}
-    expected = Expected(patient.symbols, step, loop=True)
     said = f"it decided at {done.decided} of {done.due} bars in the last day of market time"
-    found = of_problems(loop_problems(held, patient.beats, done, expected), said, hint="trade-mcp loop")
+    found = of_problems(loop_problems(held, patient.beats, done, wanted), said, hint="trade-mcp loop")
     return (
         warn(said, "its log says why; was it started late, or is the speed too high?")
         if found.verdict == "warn"

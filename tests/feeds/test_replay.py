@@ -4,9 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -233,13 +236,29 @@ def test_nothing_is_loaded_before_it_is_needed(btc: Path) -> None:
     assert out.splitlines() == ["[]", "['duckdb']"]
 
 
-def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    locked = write_csv(tmp_path / "BTCUSDT_5m.csv", BTC)
-    locked.chmod(0)
-    with pytest.raises(CandleFileError, match="cannot be read"):
-        replay_feed([locked])
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may read everything: as nobody, what is locked is locked."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("locked", ["file", "folder", "folder above"])
+def test_what_cannot_be_read_is_said_with_a_hint(locked: str) -> None:
+    with TemporaryDirectory() as name:  # pytest's own folders are closed to nobody
+        folder = Path(name)
+        file = write_csv(folder / "BTCUSDT_5m.csv", BTC)
+        folder.chmod(0o755)
+        (file if locked == "file" else folder).chmod(0)
+        with without_privileges(), pytest.raises(CandleFileError, match="cannot be read: Permission denied") as said:
+            replay_feed([folder if locked == "folder" else file])
+        folder.chmod(0o700)
+    assert "check its permissions" in said.value.hint
 
 
 def test_real_five_minute_candles(shared_data: Path) -> None:

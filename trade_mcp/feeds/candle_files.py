@@ -34,20 +34,24 @@ def read_candles(path: Path, label: Label) -> Candles:
             f"{path}: files ending in {path.suffix or 'nothing'} are not candle files",
             hint=f"one of {', '.join(READERS)}",
         )
-    if not path.is_file():
-        raise CandleFileError(
-            f"{path}: there is no such file", hint="check the path; a relative one starts at the current folder"
-        )
     try:
+        if not path.is_file():
+            raise CandleFileError(
+                f"{path}: there is no such file", hint="check the path; a relative one starts at the current folder"
+            )
         empty = path.stat().st_size == 0
         columns = None if empty else read(path)
     except OSError as error:
-        raise CandleFileError(
-            f"{path} cannot be read: {error.strerror or error}", hint="check its permissions"
-        ) from None
+        raise unreadable(path, error) from None
     if columns is None or not len(columns["open_ms"]):
         raise CandleFileError(f"{path}: there are no candles in it", hint=EXPORT_AGAIN)
     return checked(path, label, columns)
+
+
+def unreadable(path: Path, error: OSError) -> CandleFileError:
+    """What to say of a file or a folder that the system does not let us read."""
+    said = f"{path} cannot be read: {error.strerror or error}"
+    return CandleFileError(said, hint="check its permissions, and those of the folders above it")
 
 
 def _parquet(path: Path) -> Columns:

@@ -12,7 +12,7 @@ import numpy as np
 
 from trade_mcp.domain.errors import BadInput, CandleFileError, NoPrice
 from trade_mcp.domain.market import TIMEFRAMES, Bar, Quote, timeframe_delta
-from trade_mcp.feeds.candle_files import READERS, read_candles
+from trade_mcp.feeds.candle_files import READERS, read_candles, unreadable
 from trade_mcp.feeds.closed import FIELDS, aggregate, buildable, check_request, closed, joined
 from trade_mcp.feeds.exact import bars_of, quote_of
 from trade_mcp.feeds.filenames import Label, label_of
@@ -159,7 +159,11 @@ def _files(paths: Iterable[Path | str]) -> list[Path]:
     """Every candle file meant by ``paths``, each once."""
     files: dict[Path, Path] = {}
     for path in map(Path, paths):
-        inside = sorted(each for each in path.iterdir() if each.suffix.lower() in READERS) if path.is_dir() else [path]
+        try:
+            folder = path.is_dir()
+            inside = sorted(each for each in path.iterdir() if each.suffix.lower() in READERS) if folder else [path]
+        except OSError as error:
+            raise unreadable(path, error) from None
         if not inside:
             raise CandleFileError(f"{path}: there are no candle files in this folder", hint=f"*{', *'.join(READERS)}")
         for file in inside:

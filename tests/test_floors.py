@@ -21,6 +21,7 @@ FLOORS = {
         "cli",
         "analyze_portfolio",
         "reports",
+        "practice",
         "clerk",
         "up",
         "__main__",

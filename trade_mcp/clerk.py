@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from trade_mcp.channels.ping import ping
 from trade_mcp.domain.errors import LeaseLost, NotDelivered
 from trade_mcp.office.alerts import Alert, Alerts
 from trade_mcp.office.jobs import Job, run_due
 from trade_mcp.office.reports import forget
 from trade_mcp.office.retention import tidy
+from trade_mcp.office.switch import Switch
 from trade_mcp.ports import Channel, Message
 from trade_mcp.role import Role
 from trade_mcp.store import outbox
@@ -33,6 +35,21 @@ def jobs(app: "App") -> tuple[Job, ...]:
     if app.settings.reports.every is not None:
         own.append(Job("report", app.settings.reports.every, _reported))
     return tuple(own)
+
+
+def switch(app: "App") -> Switch | None:
+    """The dead man's switch of this configuration; None while none is set."""
+    given = app.settings.health
+    if given.ping_url is None:
+        return None
+    return Switch(
+        given.ping_url.get_secret_value(),
+        every_s=given.ping_every_s,
+        tell_why=given.ping_fail,
+        failing=lambda: app.health().failing,
+        send=ping,
+        clock=app.clock,
+    )
 
 
 @contextmanager
@@ -78,12 +95,15 @@ class Clerk:
             most_per_hour=alerts.most_per_hour,
         )
         self._alerts_at = 0.0
+        self._switch = switch(app)
 
     def round(self) -> None:
         """One round if the role is ours. Whatever fails is told and counted; the next round tries again."""
         try:
             if self._role.hold() is None:
                 return
+            if self._switch is not None and self._switch.due and (why := self._switch.step()):
+                self._role.log.warning("the dead man's switch did not hear us", why=why)
             if self._channels and self._app.clock.boot() >= self._alerts_at:
                 self._alerts.step()
                 self._alerts_at = self._app.clock.boot() + ALERTS_EVERY_S

@@ -20,7 +20,11 @@ from trade_mcp.cli.checks import CHECKS
 from trade_mcp.cli.checks.machine import kind_of
 from trade_mcp.cli.checks.patient import admitted
 from trade_mcp.cli.doctor import _found
+from trade_mcp.clock import LiveClock
+from trade_mcp.ports import Message
 from trade_mcp.settings import load_settings
+from trade_mcp.store import outbox
+from trade_mcp.store.engine import open_engine
 
 LEDGER = Path("desk") / "ledger.db"
 
@@ -161,12 +165,6 @@ HURTS = {
         "warn",
         "the clock was set by +",
     ),
-    "messages that nobody takes": (
-        ("INSERT INTO outbox VALUES (1, 'mail', 'm', 's', '{{}}', 'failed', 3, '{now}', '{now}', 'refused')",),
-        "outbox",
-        "warn",
-        "mail: 0 wait, 1 failed (refused)",
-    ),
 }  # fmt: skip
 
 
@@ -181,6 +179,16 @@ def test_a_hurt_is_found_with_its_hint(still: Path, hurt: str) -> None:
     assert said in found[check]["said"]
 
 
+def test_messages_that_nobody_takes_are_told(still: Path) -> None:
+    engine = open_engine(still / LEDGER)
+    outbox.put(engine, Message("m", "subject", "text"), ("mail",), now=LiveClock().real())
+    engine.close()
+    assert examined(still)["outbox"] == {"verdict": "ok", "said": "mail: 1 wait, 0 failed", "hint": ""}
+    changed(still, "UPDATE outbox SET state = 'failed', error = 'refused'")
+    found = examined(still)["outbox"]
+    assert (found["verdict"], found["said"]) == ("warn", "mail: 0 wait, 1 failed (refused)")
+
+
 def test_a_ledger_that_another_program_holds_is_busy(still: Path) -> None:
     with closing(sqlite3.connect(still / LEDGER, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -193,7 +201,11 @@ def test_a_position_whose_stop_is_gone_fails(tmp_path: Path) -> None:
     code = """
 from decimal import Decimal
 from trade_mcp.app import build
+from trade_mcp.clock import LiveClock
+from trade_mcp.ports import Message
 from trade_mcp.settings import load_settings
+from trade_mcp.store import outbox
+from trade_mcp.store.engine import open_engine
 from trade_mcp.domain.order import OrderRequest, Side, Source
 app = build(load_settings(), "test")
 app.heartbeats.beat("watch", {})

@@ -265,7 +265,7 @@ class AlertSettings(Section):
 class HealthSettings(Section):
     """A dead man's switch: an address elsewhere that hears from us while all is well."""
 
-    ping_url: SecretStr | None = None  # from TRADE_MCP_PING_URL or the keyring only
+    ping_url: SecretStr | None = None  # from TRADE_MCP_PING_URL only
     ping_every_s: Annotated[int, Field(ge=5, le=86400)] = 60  # real seconds
     ping_fail: bool = False  # true: while something is wrong, post the reasons to <ping_url>/fail instead of silence
 

@@ -1,32 +1,39 @@
 """Clerk: reports, tidying, alerts and messages, beside the trading and never in its way.
 
-One clerk at a time (a lease), in a thread of whoever watches. What hangs here (a mail server, a report) delays the next
-message, never a tick.
+One clerk at a time (a lease), in a thread of whoever watches. Its round only looks; each channel, and the jobs
+together, work in a lane of their own: what hangs there (a mail server, a report) holds up no tick and no other lane.
 """
 
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trade_mcp.channels.ping import ping
 from trade_mcp.domain.errors import LeaseLost, NotDelivered
-from trade_mcp.office.alerts import Alert, Alerts
-from trade_mcp.office.jobs import Job, run_due
-from trade_mcp.office.reports import forget
+from trade_mcp.logs import redacted
+from trade_mcp.office.alerts import Alert, Alerts, same
+from trade_mcp.office.jobs import Job, is_due, run_due
+from trade_mcp.office.post import Post
 from trade_mcp.office.retention import tidy
 from trade_mcp.office.switch import Switch
-from trade_mcp.ports import Channel, Message
+from trade_mcp.ports import Channel
 from trade_mcp.role import Role
+from trade_mcp.store import alerts as told
 from trade_mcp.store import outbox
+from trade_mcp.store.outbox import Claimed
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
 
 EVERY_S = 1.0  # real seconds between rounds
 ALERTS_EVERY_S = 3.0
-KEPT = timedelta(days=30)  # real time that what was sent is remembered
+LONG_S = 900.0  # a job that works for longer is told of
+LEAVE_S = 1.0  # how long the end of the program waits for a message on its way
+KEPT = timedelta(days=30)  # real time that what was sent and told is remembered
 
 
 def jobs(app: "App") -> tuple[Job, ...]:
@@ -62,92 +69,160 @@ def hosted(app: "App") -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(timeout=2.0)  # one that waits for a mail server is left: what it sends stays in the outbox
+        thread.join(timeout=2 * LEAVE_S)  # what a lane was sending then stays in the outbox
 
 
 def clerking(app: "App", stop: threading.Event) -> None:
     """Rounds of the clerk until ``stop``."""
-    role = Role(app, "clerk", beat="clerk")
-    clerk = Clerk(app, role)
+    role, desk = Role(app, "clerk", beat="clerk"), None
     try:
         while not stop.wait(EVERY_S):
-            clerk.round()
+            try:
+                if role.hold() is not None:
+                    desk = desk or Clerk(app, role, stop)  # channels and keyring are opened by who needs them
+                    desk.round()
+            except LeaseLost as error:
+                role.lost(error)
+            except Exception as error:  # a bug here must not end the messages for good
+                role.failed("the clerk failed", error)
     finally:
         role.release()
+        if desk is not None:
+            desk.leave()
+
+
+class Lane:
+    """One piece of work at a time, in a thread of its own."""
+
+    def __init__(self, name: str, failed: Callable[[BaseException], object]):
+        self._name, self._failed = name, failed
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Do ``work``; the lane must not be busy."""
+        self._thread = threading.Thread(target=self._run, args=(work,), name=f"clerk {self._name}", daemon=True)
+        self._thread.start()
+
+    def leave(self, timeout_s: float) -> None:
+        """Wait for the work under way, no longer than this."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._failed(error)
 
 
 class Clerk:
     """One round: tell what is new, send what waits, run what is due."""
 
-    def __init__(self, app: "App", role: Role):
-        self._app, self._role = app, role
-        self._channels: dict[str, Channel] = app.settings.channels()
-        self._jobs = jobs(app)
+    def __init__(self, app: "App", role: Role, stop: threading.Event):
+        self._app, self._role, self._stop = app, role, stop
+        channels: dict[str, Channel] = app.settings.channels()
         alerts = app.settings.alerts
         self._alerts = Alerts(
             app.engine,
             clock=app.clock,
-            problems=lambda: app.health().problems,
-            send=lambda message: outbox.put(app.engine, message, self._told(message), now=app.clock.real()),
+            problems=self._problems,
+            channels=tuple(name for name in channels if alerts.channels is None or name in alerts.channels),
             new_id=app.new_id,
             least=alerts.least,
             window=alerts.window,
             most_per_hour=alerts.most_per_hour,
+            sign=f"desk {app.settings.desk.account} ({app.venue.name}) on {socket.gethostname()}",
+            clean=redacted,
         )
+        self._posts = [(self._post(name, channel), self._lane(name)) for name, channel in channels.items()]
+        self._jobs, self._work = jobs(app), self._lane("jobs")
+        self._job, self._job_began = "", 0.0
         self._alerts_at = 0.0
-        self._switch = switch(app)
+        self._switch, self._pings = switch(app), self._lane("ping")
 
     def round(self) -> None:
-        """One round if the role is ours. Whatever fails is told and counted; the next round tries again."""
-        try:
-            if self._role.hold() is None:
-                return
-            if self._switch is not None and self._switch.due and (why := self._switch.step()):
-                self._role.log.warning("the dead man's switch did not hear us", why=why)
-            if self._channels and self._app.clock.boot() >= self._alerts_at:
-                self._alerts.step()
-                self._alerts_at = self._app.clock.boot() + ALERTS_EVERY_S
-            for name, channel in self._channels.items():
-                self._deliver(name, channel)
-            for job in self._jobs:
-                if (failure := run_due(job, self._app, self._app.engine, self._app.clock)) is not None:
-                    self._role.failed(f"the job {job.name} failed", failure)
-                    self._alerts.tell(Alert(f"job {job.name}", "warning", f"the job {job.name} failed: {failure}"))
-            self._role.alive(channels=list(self._channels))
-        except LeaseLost as error:
-            self._role.lost(error)
-        except Exception as error:  # a bug here must not end the messages for good
-            self._role.failed("the clerk failed", error)
+        """One round. What fails in a lane is told there."""
+        now = self._app.clock.boot()
+        if now >= self._alerts_at:
+            self._alerts_at = now + ALERTS_EVERY_S
+            self._alerts.step()
+        if self._switch is not None and self._switch.due and not self._pings.busy:
+            self._pings.start(partial(self._ping, self._switch))
+        for post, lane in self._posts:
+            if not lane.busy and post.waits():
+                lane.start(partial(self._hand_over, post))
+        if not self._work.busy:
+            if due := [job for job in self._jobs if is_due(job, self._app.engine, self._app.clock)]:
+                self._job = ""
+                self._work.start(partial(self._run, due))
+        elif self._job and now - self._job_began >= LONG_S:
+            self._alerts.tell(Alert(f"job {self._job}", "warning", f"the job {self._job} does not come to an end"))
+            self._job_began = now
+        self._role.alive(channels=[post.name for post, _ in self._posts])
 
-    def _told(self, message: Message) -> tuple[str, ...]:
-        return tuple(self._channels)
+    def leave(self) -> None:
+        """Wait a little for messages that are on their way; then the next clerk sends them again."""
+        for _, lane in self._posts:
+            lane.leave(LEAVE_S / len(self._posts))
 
-    def _deliver(self, name: str, channel: Channel) -> None:
-        """The oldest message that waits at one channel."""
-        engine, clock = self._app.engine, self._app.clock
-        if (one := outbox.due(engine, name, now=clock.real())) is None:
-            return
-        try:
-            channel.deliver(one.message)
-        except NotDelivered as error:
-            again = outbox.not_sent(engine, one, error.message, retry=error.retry, now=clock.real())
-            self._role.log.warning(
-                "not delivered", channel=name, why=error.message, message=one.message.id, again=again
-            )
-            if not again:
-                text = f"a message could not be delivered by {name}: {error.message}"
-                self._alerts.tell(Alert(f"undelivered {name}", "warning", text))
+    def _hand_over(self, post: Post) -> None:
+        while not self._stop.is_set() and post.hand_over():
+            pass
+
+    def _ping(self, switch: Switch) -> None:
+        if why := switch.step():
+            self._role.log.warning("the dead man's switch did not hear us", why=why)
+
+    def _run(self, due: list[Job]) -> None:
+        for job in due:
+            self._job, self._job_began = job.name, self._app.clock.boot()
+            if (failure := run_due(job, self._app, self._app.engine, self._app.clock)) is not None:
+                self._failed(f"the job {job.name} failed", failure)
+                self._alerts.tell(Alert(f"job {job.name}", "warning", f"the job {job.name} failed: {failure}"))
+
+    def _problems(self) -> list[Alert]:
+        return [
+            Alert(same(problem.text), "critical" if problem.failing else "warning", str(problem))
+            for problem in self._app.health().found
+        ]
+
+    def _post(self, name: str, channel: Channel) -> Post:
+        return Post(
+            self._app.engine,
+            name,
+            channel,
+            clock=self._app.clock,
+            delivered=lambda one: self._role.log.info("delivered", channel=name, message=one.message.id),
+            failed=partial(self._not_delivered, name),
+            broken=lambda why: self._alerts.tell(Alert(f"broken {name}", "warning", why), but_not=name),
+        )
+
+    def _not_delivered(self, name: str, one: Claimed, error: Exception) -> None:
+        if isinstance(error, NotDelivered):
+            said = {"why": error.message, "fault": error.fault}
+            self._role.log.warning("not delivered", channel=name, message=one.message.id, tries=one.attempts, **said)
         else:
-            outbox.sent(engine, one)
-            self._role.log.info("delivered", channel=name, message=one.message.id)
+            self._failed(f"{name} failed", error)
+
+    def _lane(self, name: str) -> Lane:
+        return Lane(name, partial(self._failed, f"the lane {name} of the clerk failed"))
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        if not self._stop.is_set():  # at the end the ledger is closed under a lane that still sends
+            self._role.failed(what, error)
 
 
 def _tidied(app: Any) -> str:
-    keep = app.settings.retention
+    keep, before = app.settings.retention, app.clock.real() - KEPT
     said = tidy(app.engine, app.clock, ticks=timedelta(days=keep.ticks_days), hourly=timedelta(days=keep.hourly_days))
-    dropped = outbox.drop_old(app.engine, before=app.clock.real() - KEPT)
-    reports = forget(app.engine, before=app.clock.real() - timedelta(days=app.settings.reports.keep_days))
-    return f"{said}, {dropped} old messages dropped, {reports} old reports deleted"
+    dropped = outbox.drop_old(app.engine, before=before)
+    with app.engine.transaction() as cursor:
+        told.drop_old(cursor, before=before)
+    return f"{said}, {dropped} old messages dropped"
 
 
 def _reported(app: Any) -> str:

@@ -108,19 +108,23 @@ class Venue(Protocol):
 
 
 class Message(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Something to tell a person. ``id`` is the same at every try; ``html`` shows ``images`` (PNG) as ``cid:name``."""
+    """Something to tell a person. ``id`` is the same at every try; ``html`` shows ``images`` (PNG) as ``cid:name``.
+
+    ``severity``: info, warning or critical of an alert, else "". ``to``: only these of the channel's people.
+    """
 
     id: str
     subject: str
     text: str
     html: str = ""
     images: dict[str, bytes] = {}
-    severity: str = "info"
+    severity: str = ""
+    to: tuple[str, ...] = ()
 
 
 class Channel(Protocol):
     """How a message reaches a person."""
 
     def deliver(self, message: Message) -> None:
-        """Hand it over, once. Raises NotDelivered; its ``retry`` says whether later may help."""
+        """Hand it over, once, in bounded time. Raises NotDelivered."""
         ...

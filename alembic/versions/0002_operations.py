@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -47,7 +48,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("severity", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("told_at", sa.Text(), nullable=False),
+        sa.Column("told_at", sa.Text(), nullable=True),
         sa.Column("seen_at", sa.Text(), nullable=False),
         sa.Column("untold", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
@@ -61,6 +62,11 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("cursor", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    # What happened before somebody could be told of it is no news.
+    op.execute(
+        "INSERT INTO jobs (name, outcome, failures, cursor) SELECT 'alerts', '', 0, seq FROM events"
+        " ORDER BY seq DESC LIMIT 1"
     )
     op.create_table(
         "project_reports",

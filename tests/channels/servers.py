@@ -1,5 +1,6 @@
 """Real servers for messages: SMTP with TLS and passwords, HTTP; each can be told to misbehave."""
 
+import asyncio
 import json
 import ssl
 import threading
@@ -23,8 +24,14 @@ class Letters:
     def __init__(self) -> None:
         self.got: list[Envelope] = []
         self.refuse: dict[str, str] = {}
-        self.answer = "250 OK"
-        self.hang_s = 0.0
+        self.sender = self.answer = "250 OK"
+        self.hang_s = self.goodbye_s = 0.0
+        self.logins: list[bytes] = []
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+        if self.sender.startswith("250"):
+            envelope.mail_from = address
+        return self.sender
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         if address in self.refuse:
@@ -33,35 +40,47 @@ class Letters:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if self.hang_s:
-            time.sleep(self.hang_s)
+        await asyncio.sleep(self.hang_s)
         if self.answer.startswith("250"):
             self.got.append(envelope)
         return self.answer
 
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        await asyncio.sleep(self.goodbye_s)
+        return "221 Bye"
 
-def _login(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword) -> AuthResult:
-    known = (data.login, data.password) == (b"me", b"a-good-password")
-    return AuthResult(success=known, handled=known)
+    def login(self, server: SMTP, session: Session, envelope: Envelope, how: str, data: LoginPassword) -> AuthResult:
+        self.logins.append(data.login)
+        known = (data.login, data.password) == (b"me", b"a-good-password")
+        return AuthResult(success=known, handled=known)
+
+
+class Encrypted(Controller):
+    """A server that speaks TLS from the first byte, and still wants the password."""
+
+    def factory(self) -> SMTP:
+        return SMTP(self.handler, auth_require_tls=False, **self.SMTP_kwargs)
 
 
 @contextmanager
-def smtp(folder: Path, letters: Letters, *, host: str = "127.0.0.1") -> Iterator[tuple[int, Path]]:
-    """A server with STARTTLS and a password; its port, and the file of the authority that signed its certificate."""
+def smtp(
+    folder: Path, letters: Letters, *, host: str = "127.0.0.1", tls: str = "starttls", certified: str = ""
+) -> Iterator[tuple[int, Path]]:
+    """A server with TLS and a password; its port, and the file of the authority that signed its certificate."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(host).configure_cert(context)
+    authority.issue_cert(certified or host).configure_cert(context)
     file = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(file))
-    server = Controller(
-        letters,
-        hostname=host,
-        port=(port := free_port()),
-        tls_context=context,
-        require_starttls=True,
-        authenticator=_login,
-        auth_required=True,
-    )
+    port, login = free_port(), {"authenticator": letters.login, "auth_required": True}
+    server: Controller
+    match tls:
+        case "starttls":
+            server = Controller(letters, hostname=host, port=port, tls_context=context, require_starttls=True, **login)
+        case "tls":
+            server = Encrypted(letters, hostname=host, port=port, ssl_context=context, **login)
+        case _:
+            server = Controller(letters, hostname=host, port=port)
     server.start()
     try:
         yield port, file
@@ -79,8 +98,8 @@ class Hook:
 
 
 @contextmanager
-def http(hook: Hook) -> Iterator[str]:
-    """A web server that takes JSON; its address."""
+def http(hook: Hook, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A web server that takes JSON, with TLS if a context is given; its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -95,8 +114,10 @@ def http(hook: Hook) -> Iterator[str]:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/a-secret-path"
+        yield f"http{'' if context is None else 's'}://127.0.0.1:{server.server_address[1]}/a-secret-path"
     finally:
         server.shutdown()

@@ -4,6 +4,8 @@ Refusals by a rule are values (`Verdict`), not errors. Connectivity (nobody know
 (the venue said no) are different types, because only one of them is known.
 """
 
+from typing import Literal
+
 
 class TradeError(Exception):
     """Anything the desk can say about a failure. ``exit_code`` is what a command line ends with."""
@@ -116,8 +118,14 @@ class StrategyFailed(TradeError):
 
 
 class NotDelivered(TradeError):
-    """A channel did not take a message. ``retry``: it may later."""
+    """A channel did not take a message.
 
-    def __init__(self, message: str, *, retry: bool):
-        super().__init__(message)
-        self.retry = retry
+    ``fault``: "channel", nothing passes until it is back or somebody mends it; "passing", this message may pass later;
+    "final", it never will. ``left``: who has not got it, where others have.
+    """
+
+    def __init__(
+        self, message: str, *, fault: Literal["channel", "passing", "final"], left: tuple[str, ...] = (), hint: str = ""
+    ):
+        super().__init__(message, hint=hint)
+        self.fault, self.left = fault, left

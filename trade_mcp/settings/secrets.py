@@ -23,7 +23,7 @@ def _found(name: str, given: SecretStr | None) -> str:
         return ""
     try:
         return keyring.get_password(SERVICE, name) or ""
-    except keyring.errors.KeyringError:  # none is running here
+    except Exception:  # none is running here, or it is locked: each kind says so in its own way
         return ""
 
 
@@ -31,11 +31,10 @@ def keep_secret(name: str, value: str) -> bool:
     """Store ``value`` in the keyring; False where there is none."""
     try:
         import keyring
-        import keyring.errors
     except ImportError:
         return False
     try:
         keyring.set_password(SERVICE, name, value)
-    except keyring.errors.KeyringError:
+    except Exception:  # as above
         return False
     return True

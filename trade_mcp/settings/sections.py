@@ -51,9 +51,17 @@ if TYPE_CHECKING:
 APP = "trade-mcp"
 ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 DEFAULT_STRATEGIES = ("ema_cross", "rsi_reversion")
+HERE = re.compile(r"localhost|127(\.\d+){3}|::1")  # this machine
 STRATEGY = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # a name, which orders carry
 
 Toolset = Literal["market", "signals", "orders", "portfolio", "risk", "desk"]
+
+
+def web_address(value: SecretStr | None) -> SecretStr | None:
+    """An address that is secret, if it is one; what is wrong with it is said without it."""
+    if value is not None and not re.match(r"https?://[^/\s]+", value.get_secret_value()):
+        raise PydanticCustomError("address", "an address that begins with https:// or http://")
+    return value
 
 
 class Section(BaseModel):
@@ -233,7 +241,7 @@ class MailSettings(Section):
     """Where mail goes. The password comes from TRADE_MCP_MAIL_PASSWORD or the keyring, never from a file."""
 
     host: str | None = None  # None: no mail
-    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None  # None: 587 for starttls, 465 for tls, 25 for off
     tls: Literal["starttls", "tls", "off"] = "starttls"
     user: str = ""
     sender: str = ""  # default: the user
@@ -245,21 +253,43 @@ class MailSettings(Section):
     def _whole(self) -> Self:
         if self.host is None:
             return self
-        addresses = (*self.to, self.sender or self.user)
+        addresses = (*self.to, self.from_whom)
         if not self.to or not all(ADDRESS.fullmatch(address) for address in addresses):
             raise PydanticCustomError("mail", "addresses in mail.to and mail.sender, such as me@example.org")
+        if self.tls == "off" and self.user and not HERE.fullmatch(self.host):
+            raise PydanticCustomError("mail", 'tls = "starttls" or "tls": a password goes to another machine encrypted')
         return self
+
+    @property
+    def from_whom(self) -> str:
+        return self.sender or self.user
+
+    @property
+    def at_port(self) -> int:
+        return self.port or {"starttls": 587, "tls": 465, "off": 25}[self.tls]
 
 
 class AlertSettings(Section):
     """What is told, and how often. The webhook's address comes from TRADE_MCP_ALERTS_WEBHOOK_URL or the keyring."""
 
+    channels: tuple[Literal["mail", "webhook"], ...] | None = None  # None: all that are set up
     least: Literal["info", "warning", "critical"] = "warning"
     window: Length = timedelta(hours=1)  # real time in which the same alert is told once, then counted
     most_per_hour: Annotated[int, Field(ge=1, le=1000)] = 12  # of those that are not critical
     webhook: Literal["plain", "slack", "discord", "telegram"] = "plain"  # the shape it is posted in
     chat: str = ""  # Telegram's chat id
     webhook_url: SecretStr | None = None
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        return web_address(value)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.webhook == "telegram" and not self.chat:
+            raise PydanticCustomError("alerts", "alerts.chat, the id of the chat that Telegram is to write to")
+        return self
 
 
 class HealthSettings(Section):
@@ -272,9 +302,7 @@ class HealthSettings(Section):
     @field_validator("ping_url")
     @classmethod
     def _address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"https?://[^/\s]+", value.get_secret_value()):
-            raise PydanticCustomError("address", "an address that begins with https:// or http://")
-        return value
+        return web_address(value)
 
 
 class LogSettings(Section):
@@ -320,22 +348,23 @@ class Settings(Section):
 
     def channels(self) -> "dict[str, Channel]":
         """Where messages go: none until one is set up. Opened by the clerk, not at every start."""
-        from trade_mcp.channels.mail import Mail
-        from trade_mcp.channels.webhook import Webhook
-
         found: dict[str, Channel] = {}
         if (mail := self.mail).host is not None:
+            from trade_mcp.channels.mail import Mail
+
             found["mail"] = Mail(
                 host=mail.host,
-                port=mail.port,
+                port=mail.at_port,
                 tls=mail.tls,
-                sender=mail.sender or mail.user,
+                sender=mail.from_whom,
                 to=mail.to,
                 user=mail.user,
-                password=secret("mail_password", mail.password),
+                password=secret("mail_password", mail.password) if mail.user else "",
                 ca_file=None if mail.ca_file is None else str(mail.ca_file),
             )
         if url := secret("alerts_webhook_url", self.alerts.webhook_url):
+            from trade_mcp.channels.webhook import Webhook
+
             found["webhook"] = Webhook(url=url, shape=self.alerts.webhook, chat=self.alerts.chat)
         return found
 

@@ -1,52 +1,56 @@
-"""Alerts told: each kind once in its time, and how often it came again meanwhile."""
+"""Alerts told: when each kind was told and last seen, and how often it came while it was only counted."""
 
-from datetime import datetime, timedelta
+import sqlite3
+from datetime import datetime
 
 from msgspec import Struct
 
-from trade_mcp.store.engine import Engine, Reader
-from trade_mcp.store.text import when
+from trade_mcp.store.text import when, whenever
 
-KNOWN = "SELECT told_at, untold FROM alerts WHERE key = ?"
-TELL = (
-    "INSERT INTO alerts (key, severity, text, told_at, seen_at, untold) VALUES (?, ?, ?, ?, ?, 0)"
-    " ON CONFLICT (key) DO UPDATE SET severity = excluded.severity, text = excluded.text, told_at = excluded.told_at,"
-    " seen_at = excluded.seen_at, untold = 0"
-)
-COUNT = "UPDATE alerts SET untold = untold + 1, seen_at = ? WHERE key = ?"
+COLUMNS = "key, severity, text, told_at, seen_at, untold"
+KEEP = f"INSERT OR REPLACE INTO alerts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+UNTOLD = f"SELECT {COLUMNS} FROM alerts WHERE untold > 0 AND (told_at IS NULL OR told_at < ?) ORDER BY seen_at"
 
 
-class Untold(Struct, frozen=True):
-    """An alert that came again while it was only counted."""
+class Kind(Struct, frozen=True):
+    """One kind of alert. ``untold``: how often it came since it was told (None: never, it was held back)."""
 
     key: str
-    text: str
     severity: str
-    count: int
+    text: str
+    told_at: datetime | None
+    seen_at: datetime
+    untold: int = 0
 
 
-def note(engine: Engine, key: str, text: str, severity: str, *, now: datetime, window: timedelta) -> bool:
-    """Whether this alert is to be told now; within ``window`` of being told it is only counted."""
-    with engine.transaction() as cursor:
-        known = cursor.execute(KNOWN, (key,)).fetchone()
-        if known is not None and now - datetime.fromisoformat(known[0]) < window:
-            cursor.execute(COUNT, (when(now), key))
-            return False
-        cursor.execute(TELL, (key, severity, text, when(now), when(now)))
-        return True
+def kind(cursor: sqlite3.Cursor, key: str) -> Kind | None:
+    """What is known of ``key``."""
+    found = cursor.execute(f"SELECT {COLUMNS} FROM alerts WHERE key = ?", (key,)).fetchone()
+    return None if found is None else _read(found)
 
 
-def told_since(reader: Reader, since: datetime) -> int:
-    """How many alerts were told since real time ``since``."""
-    (count,) = reader.row("SELECT count(*) FROM alerts WHERE told_at >= ?", (when(since),)) or (0,)
-    return int(count)
+def keep(cursor: sqlite3.Cursor, one: Kind) -> None:
+    """Write it down."""
+    row = (one.key, one.severity, one.text, whenever(one.told_at), when(one.seen_at), one.untold)
+    cursor.execute(KEEP, row)
 
 
-def untold(engine: Engine, *, before: datetime) -> list[Untold]:
-    """Alerts told before ``before`` that came again since; from here on they count as told."""
-    with engine.transaction() as cursor:
-        rows = cursor.execute(
-            "SELECT key, text, severity, untold FROM alerts WHERE untold > 0 AND told_at < ?", (when(before),)
-        ).fetchall()
-        cursor.execute("UPDATE alerts SET untold = 0 WHERE untold > 0 AND told_at < ?", (when(before),))
-    return [Untold(*row) for row in rows]
+def forget(cursor: sqlite3.Cursor, keys: tuple[str, ...]) -> None:
+    """When these come again they are news."""
+    cursor.executemany("DELETE FROM alerts WHERE key = ?", [(key,) for key in keys])
+
+
+def untold(cursor: sqlite3.Cursor, *, before: datetime) -> list[Kind]:
+    """Kinds that came and were not told, unless they were told at real time ``before`` or later; oldest first."""
+    return [_read(row) for row in cursor.execute(UNTOLD, (when(before),)).fetchall()]
+
+
+def drop_old(cursor: sqlite3.Cursor, *, before: datetime) -> None:
+    """Forget kinds not seen since real time ``before``."""
+    cursor.execute("DELETE FROM alerts WHERE seen_at < ?", (when(before),))
+
+
+def _read(row: tuple[str, str, str, str | None, str, int]) -> Kind:
+    key, severity, text, told, seen, count = row
+    told_at = None if told is None else datetime.fromisoformat(told)
+    return Kind(key, severity, text, told_at, datetime.fromisoformat(seen), count)

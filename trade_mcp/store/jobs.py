@@ -1,5 +1,6 @@
 """Jobs: what recurs, with its next time and how the last run ended. Plain mutable rows."""
 
+import sqlite3
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,10 @@ from trade_mcp.store.text import whenever
 
 COLUMNS = "name, due_at, ran_at, outcome, failures, cursor"
 KEEP = f"INSERT OR REPLACE INTO jobs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+READ_TO = (
+    "INSERT INTO jobs (name, outcome, failures, cursor) VALUES (?, '', 0, ?)"
+    " ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor"
+)
 
 
 class JobState(Struct, frozen=True):
@@ -36,9 +41,21 @@ def jobs(reader: Reader) -> list[JobState]:
 
 def keep(engine: Engine, state: JobState) -> None:
     """Write it down."""
-    row = (state.name, whenever(state.due_at), whenever(state.ran_at), state.outcome, state.failures, state.cursor)
     with engine.transaction() as cursor:
-        cursor.execute(KEEP, row)
+        cursor.execute(KEEP, _row(state))
+
+
+def read_to(cursor: sqlite3.Cursor, name: str, *, before: int, now: int) -> bool:
+    """Move how far ``name`` has read from ``before`` to ``now``; False if another did so meanwhile."""
+    found = cursor.execute("SELECT cursor FROM jobs WHERE name = ?", (name,)).fetchone()
+    if (0 if found is None else found[0]) != before:
+        return False
+    cursor.execute(READ_TO, (name, now))
+    return True
+
+
+def _row(state: JobState) -> tuple[Any, ...]:
+    return state.name, whenever(state.due_at), whenever(state.ran_at), state.outcome, state.failures, state.cursor
 
 
 def _read(row: tuple[Any, ...]) -> JobState:

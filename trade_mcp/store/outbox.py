@@ -1,93 +1,124 @@
 """Outbox: messages wait here until a channel has taken them, so that none is lost and a dead channel stops nothing.
 
-A crash between the sending and its mark sends a message once more, with the same message id.
+Whoever hands a message over claims it first: no other does so meanwhile. A crash between the sending and its mark sends
+a message once more when the claim has run out, with the same message id.
 """
 
+import sqlite3
 from datetime import datetime, timedelta
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trade_mcp.ports import Message
 from trade_mcp.store.engine import Engine, Reader
 from trade_mcp.store.projections import insert
-from trade_mcp.store.text import when
+from trade_mcp.store.text import when, whenever
 
-ADD = insert("outbox", "channel, message_id, subject, payload, state, attempts, made_at, next_at, error")
-DUE = (
-    "SELECT id, channel, attempts, payload FROM outbox WHERE state = 'queued' AND next_at <= ? AND channel = ?"
-    " ORDER BY id LIMIT 1"
+ADD = insert("outbox", "channel, message_id, severity, subject, payload, state, attempts, made_at, next_at, error")
+# The least tried first: one that no server survives keeps none behind it.
+WAITING = "SELECT id FROM outbox WHERE state = 'queued' AND next_at <= ? AND channel = ? ORDER BY attempts, id LIMIT 1"
+CLAIM = (
+    f"UPDATE outbox SET attempts = attempts + 1, next_at = ? WHERE id = ({WAITING})"
+    " RETURNING id, channel, attempts, made_at, payload"
 )
-STATE = (
-    "SELECT channel, sum(state = 'queued'), sum(state = 'failed'), max(id) FROM outbox"
-    " GROUP BY channel ORDER BY channel"
+SENT = "UPDATE outbox SET state = 'sent', payload = '', error = '' WHERE id = ?"
+NOT_SENT = "UPDATE outbox SET state = ?, next_at = coalesce(?, next_at), error = ?, payload = ? WHERE id = ?"
+STATES = (
+    "SELECT channel, sum(state = 'queued'), sum(state = 'failed'), min(CASE state WHEN 'queued' THEN made_at END)"
+    " FROM outbox GROUP BY channel ORDER BY channel"
 )
-SOONEST, LATEST = timedelta(seconds=10), timedelta(hours=1)  # between two tries
-PATIENCE = timedelta(days=3)  # then it counts as failed
+ERROR = "SELECT error FROM outbox WHERE channel = ? AND error != '' ORDER BY state DESC, next_at DESC LIMIT 1"
+ALERTS = (
+    "SELECT count(DISTINCT message_id) FROM outbox WHERE made_at >= ? AND severity != ''"
+    " AND (severity = 'critical') = ?"
+)
+CLAIMED = timedelta(minutes=2)  # longer than a channel may take
+SOONEST, LATEST = timedelta(seconds=10), timedelta(minutes=15)  # between two tries
+PATIENCE = timedelta(days=7)  # then it counts as failed
+LONGEST = 300  # characters of an error
 
 
-class Due(Struct, frozen=True):
-    """One message to be sent now."""
+class Claimed(Struct, frozen=True):
+    """One message to be handed over now, for the ``attempts``-th time."""
 
     id: int
     channel: str
     attempts: int
+    made_at: datetime
     message: Message
 
 
 class ChannelState(Struct, frozen=True):
-    """What waits at one channel, what failed for good, and why the newest could not be sent."""
+    """What waits at one channel and since when, how many failed for good, and why what was not sent was not."""
 
     channel: str
     queued: int
     failed: int
     error: str
+    since: datetime | None = None
 
 
 def put(engine: Engine, message: Message, channels: tuple[str, ...], *, now: datetime) -> None:
     """Keep ``message`` for every channel, in one transaction."""
-    payload, at = msgspec.json.encode(message).decode(), when(now)
     with engine.transaction() as cursor:
-        cursor.executemany(
-            ADD,
-            [(channel, message.id, message.subject, payload, "queued", 0, at, at, "") for channel in channels],
-        )
+        add(cursor, message, channels, now=now)
 
 
-def due(reader: Reader, channel: str, *, now: datetime) -> Due | None:
-    """The oldest message that ``channel`` should try now."""
-    found = reader.row(DUE, (when(now), channel))
+def add(cursor: sqlite3.Cursor, message: Message, channels: tuple[str, ...], *, now: datetime) -> None:
+    """Keep ``message`` for every channel, with whatever else the transaction of ``cursor`` does."""
+    payload, at = msgspec.json.encode(message).decode(), when(now)
+    said = (message.id, message.severity, message.subject, payload)
+    cursor.executemany(ADD, [(channel, *said, "queued", 0, at, at, "") for channel in channels])
+
+
+def waits(reader: Reader, channel: str, *, now: datetime) -> bool:
+    """Whether ``channel`` has a message to try now."""
+    return reader.row(WAITING, (when(now), channel)) is not None
+
+
+def claim(engine: Engine, channel: str, *, now: datetime) -> Claimed | None:
+    """The message that ``channel`` should try now; for a while nobody else gets it."""
+    with engine.transaction() as cursor:
+        found = cursor.execute(CLAIM, (when(now + CLAIMED), when(now), channel)).fetchone()
     if found is None:
         return None
-    number, name, attempts, payload = found
-    return Due(number, name, attempts, msgspec.json.decode(payload, type=Message))
+    number, name, attempts, made_at, payload = found
+    message = msgspec.json.decode(payload, type=Message)
+    return Claimed(number, name, attempts, datetime.fromisoformat(made_at), message)
 
 
-def sent(engine: Engine, one: Due) -> None:
+def sent(engine: Engine, one: Claimed) -> None:
     """It was taken."""
     with engine.transaction() as cursor:
-        cursor.execute("UPDATE outbox SET state = 'sent', payload = '', error = '' WHERE id = ?", (one.id,))
+        cursor.execute(SENT, (one.id,))
 
 
-def not_sent(engine: Engine, one: Due, error: str, *, retry: bool, now: datetime) -> bool:
-    """It was not taken: tried again later and later, or failed for good. Whether it will be tried again."""
-    wait = min(SOONEST * 2 ** min(one.attempts, 10), LATEST)
+def not_sent(engine: Engine, one: Claimed, error: str, *, left: tuple[str, ...], again: datetime | None) -> None:
+    """It was not taken, or not by those ``left``: tried ``again`` at that real time, or failed for good."""
+    payload = msgspec.json.encode(structs.replace(one.message, to=left or one.message.to)).decode()
+    state = "failed" if again is None else "queued"
     with engine.transaction() as cursor:
-        (made_at,) = cursor.execute("SELECT made_at FROM outbox WHERE id = ?", (one.id,)).fetchone()
-        again = retry and now - datetime.fromisoformat(made_at) < PATIENCE
-        cursor.execute(
-            "UPDATE outbox SET attempts = attempts + 1, error = ?, next_at = ?, state = ? WHERE id = ?",
-            (error[:300], when(now + wait), "queued" if again else "failed", one.id),
-        )
-    return again
+        cursor.execute(NOT_SENT, (state, whenever(again), error[:LONGEST], payload, one.id))
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to wait after so many tries in vain."""
+    return min(SOONEST * (1 << min(attempts - 1, 10)), LATEST)
+
+
+def alerts_since(cursor: sqlite3.Cursor, since: datetime, *, critical: bool) -> int:
+    """How many alerts, critical ones or others, were put here since real time ``since``."""
+    return int(cursor.execute(ALERTS, (when(since), critical)).fetchone()[0])
 
 
 def states(reader: Reader) -> list[ChannelState]:
     """Every channel that ever had a message."""
     found = []
-    for channel, queued, failed, newest in reader.rows(STATE):
-        (error,) = reader.row("SELECT error FROM outbox WHERE id = ?", (newest,)) or ("",)
-        found.append(ChannelState(channel, queued, failed, error))
+    for channel, queued, failed, oldest in reader.rows(STATES):
+        (error,) = reader.row(ERROR, (channel,)) or ("",)
+        since = None if oldest is None else datetime.fromisoformat(oldest)
+        found.append(ChannelState(channel, queued, failed, error, since))
     return found
 
 

@@ -5,7 +5,9 @@ anything is sent. Only what makes a position smaller is ever written here, by th
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from trade_mcp.domain import events as e
 
@@ -18,10 +20,7 @@ class Spill:
     def __init__(self, path: Path):
         self._path = path
         if not path.exists():
-            with path.open("xb") as file:
-                file.write(bytes(ROOM))
-                file.flush()
-                os.fsync(file.fileno())
+            self._make_room()
 
     def write(self, events: list[e.Event]) -> None:
         """Keep ``events``, on the disk when this returns. Raises OSError, also when there is no room left."""
@@ -39,6 +38,15 @@ class Spill:
     def clear(self) -> None:
         """All of it is in the ledger."""
         self._put(0, bytes(len(self._text())))
+
+    def _make_room(self) -> None:
+        """The file appears whole, once: of two programs that start together the second leaves the first one's be."""
+        with NamedTemporaryFile(dir=self._path.parent, prefix=self._path.name) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(file.name, self._path)
 
     def _text(self) -> bytes:
         with self._path.open("rb") as file:

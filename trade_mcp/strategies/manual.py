@@ -49,18 +49,19 @@ no entry.
 ```python
 import numpy as np
 
+
 class Strategy:
     def __init__(self, period=20):
-        self.lookback = period           # candles it needs for one strength
+        self.lookback = period  # candles it needs for one strength
 
-    def strengths(self, candles):        # .open .high .low .close .volume .open_ms: arrays, oldest first, read-only
+    def strengths(self, candles):  # .open .high .low .close .volume .open_ms: arrays, oldest first, read-only
         close, out = candles.close, np.full(len(candles), np.nan)
         for i in range(self.lookback - 1, len(close)):
             window = close[i - self.lookback + 1 : i + 1]
             out[i] = 1.0 if close[i] > window.mean() else -1.0
-        return out                       # one float64 for each candle, NaN for the first lookback - 1
+        return out  # one float64 for each candle, NaN for the first lookback - 1
 
-    def explain(self, candles):          # if you like: one sentence about the newest candle
+    def explain(self, candles):  # if you like: one sentence about the newest candle
         return f"the close is {candles.close[-1]:.2f}"
 ```
 

@@ -9,7 +9,7 @@ from trade_mcp.store.tables.base import Moment, Row
 
 
 class OutboxRow(Row, table=True):
-    """One message for one channel. Sent or failed for good, its payload is dropped. All times are real."""
+    """One message for one channel. Once it is sent its payload is dropped. All times are real."""
 
     __tablename__ = "outbox"
     __table_args__ = (Index("outbox_due", "state", "next_at"),)
@@ -17,6 +17,7 @@ class OutboxRow(Row, table=True):
     id: int = Field(primary_key=True)
     channel: str = Field(sa_type=Text)
     message_id: str = Field(sa_type=Text)  # the same at every try, so that a repeat is known as one
+    severity: str = Field(sa_type=Text)  # of an alert; "" of anything else
     subject: str = Field(sa_type=Text)
     payload: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)  # queued, sent, failed
@@ -27,14 +28,14 @@ class OutboxRow(Row, table=True):
 
 
 class AlertRow(Row, table=True):
-    """One kind of alert: when it was seen and told, and how often it was only counted since. Real time."""
+    """One kind of alert: when it was told (NULL: held back) and seen, and how often it came untold. Real time."""
 
     __tablename__ = "alerts"
 
     key: str = Field(sa_column=Column(Text, primary_key=True, nullable=False))
     severity: str = Field(sa_type=Text)
     text: str = Field(sa_type=Text)
-    told_at: datetime = Field(sa_column=Column(Moment, nullable=False))
+    told_at: datetime | None = Field(sa_column=Column(Moment))
     seen_at: datetime = Field(sa_column=Column(Moment, nullable=False))
     untold: int
 

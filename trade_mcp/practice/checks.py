@@ -1,0 +1,63 @@
+"""Checks: what an order may not be at this moment, other than by its filters: a closed market, a price already reached,
+a client id in use."""
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.market import Quote
+from trade_mcp.domain.matching import Now
+from trade_mcp.domain.order import Side
+from trade_mcp.practice.errors import BAD_RELATION, CLOSED, DUPLICATE, WOULD_TAKE, WOULD_TRIGGER, rejected
+from trade_mcp.practice.listing import Pair
+from trade_mcp.practice.ticket import BIPS, STOPS, TAKES, Kind, Spec, Ticket
+
+SLACK = Decimal("1.01")  # a buy that is not limited locks 1 % more than its reference price (assumed)
+
+
+def check_now(spec: Spec, pair: Pair, now: Now | None, *, fresh: Collection[Ticket]) -> None:
+    """``now`` None: a pending order, which meets the market later. ``fresh``: the account's open orders here."""
+    if pair.entry["status"] != "TRADING":
+        raise rejected(CLOSED)
+    if any(ticket.spec.client_id == spec.client_id for ticket in fresh):
+        raise rejected(DUPLICATE)
+    if now is None:
+        return
+    ask, bid = now.quote.ask, now.quote.bid
+    if spec.kind is Kind.LIMIT_MAKER:
+        assert spec.price is not None
+        if (spec.price >= ask) if spec.side is Side.BUY else (spec.price <= bid):
+            raise rejected(WOULD_TAKE)
+    if spec.stop_price is not None and reached(spec, now.quote):
+        raise rejected(WOULD_TRIGGER)
+
+
+def reached(spec: Spec, quote: Quote) -> bool:
+    """Whether the stop price is reached: from below for a stop that buys or a take-profit that sells."""
+    assert spec.stop_price is not None
+    price = quote.ask if spec.side is Side.BUY else quote.bid
+    rising = (spec.kind in STOPS) is (spec.side is Side.BUY)
+    return price >= spec.stop_price if rising else price <= spec.stop_price
+
+
+def check_relation(above: Spec, below: Spec) -> None:
+    """The legs of an OCO: which kinds may stand above and below the market, and that above is above."""
+    sells = above.side is Side.SELL
+    high = {Kind.LIMIT_MAKER, *TAKES} if sells else STOPS
+    low = STOPS if sells else {Kind.LIMIT_MAKER, *TAKES}
+    if above.kind not in high or below.kind not in low:
+        raise rejected(BAD_RELATION)
+    upper = above.stop_price or above.price
+    lower = below.stop_price or below.price
+    if upper is not None and lower is not None and upper <= lower:
+        raise rejected(BAD_RELATION)
+
+
+def lock_price(spec: Spec, quote: Quote) -> Decimal:
+    """Quote currency that each base unit of a buy locks; 0 for a sell, which locks what it sells."""
+    if spec.side is Side.SELL:
+        return ZERO
+    if spec.price is not None:
+        return spec.price
+    price = spec.stop_price or quote.ask
+    return price * (1 + (spec.delta or 0) / BIPS) * SLACK

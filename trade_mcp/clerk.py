@@ -18,6 +18,7 @@ from trade_mcp.logs import redacted
 from trade_mcp.office.alerts import Alert, Alerts, same
 from trade_mcp.office.jobs import Job, is_due, run_due
 from trade_mcp.office.post import Post
+from trade_mcp.office.reports import forget
 from trade_mcp.office.retention import tidy
 from trade_mcp.office.switch import Switch
 from trade_mcp.ports import Channel
@@ -222,7 +223,8 @@ def _tidied(app: Any) -> str:
     dropped = outbox.drop_old(app.engine, before=before)
     with app.engine.transaction() as cursor:
         told.drop_old(cursor, before=before)
-    return f"{said}, {dropped} old messages dropped"
+    reports = forget(app.engine, before=app.clock.real() - timedelta(days=app.settings.reports.keep_days))
+    return f"{said}, {dropped} old messages dropped, {reports} old reports deleted"
 
 
 def _reported(app: Any) -> str:

@@ -63,7 +63,7 @@ def test_the_job_makes_a_report_and_a_mail_of_it_that_arrives_whole(tmp_path: Pa
     with smtp(tmp_path, letters) as (port, ca), traded(settings(tmp_path, mail(port, ca), period="week")) as app:
         said = report_and_mail(app)
         assert re.fullmatch(r"made report-\d{8}-\d{4}-week.html, put it into the outbox", said)
-        waiting = outbox.due(app.engine, "mail", now=app.clock.real())
+        waiting = outbox.claim(app.engine, "mail", now=app.clock.real())
         assert waiting is not None
         app.settings.channels()["mail"].deliver(waiting.message)
         made = latest(app.engine)

@@ -67,6 +67,15 @@ class Balance(Struct, frozen=True, gc=False):
         return self.free + self.locked
 
 
+class Transfer(Struct, frozen=True, gc=False):
+    """Money that came into the account (``amount`` above 0) or left it, and was no trade. ``transfer_id`` is unique."""
+
+    transfer_id: str
+    currency: str
+    amount: Decimal
+    at: datetime
+
+
 class Venue(Protocol):
     """Where orders go. Every method may raise VenueUnreachable: then nobody knows what happened there."""
 
@@ -95,11 +104,22 @@ class Venue(Protocol):
         ...
 
     def open_orders(self) -> Sequence[Report]:
-        """Every order resting in the account, ours or not."""
+        """Every order resting in the account, ours or not; one of another hand has an ``order_id`` we never gave."""
         ...
 
     def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
-        """Reports of all orders changed since ``cursor`` ("" = from the beginning) and the next cursor."""
+        """Reports of all orders changed since ``cursor`` ("" = from the beginning) and the next cursor.
+
+        Orders of other hands in the account are among them, with their fills. The cursor is kept in the ledger once
+        what was reported is written there; saying something twice is harmless. A venue whose history is long may
+        begin at now for "": the ledger asks once before it reads the account's first balances.
+        """
+        ...
+
+    def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
+        """Deposits and withdrawals since ``cursor`` ("" = from now on) and the next cursor. None where a venue cannot
+        tell: then a person says what a difference is (`trade-mcp reconcile --accept`).
+        """
         ...
 
     def balances(self) -> Mapping[str, Balance]:

@@ -16,7 +16,7 @@ from trade_mcp.domain.errors import BadConfig, FeedError, VenueRejected
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
-from trade_mcp.ports import Balance, Clock, Feed
+from trade_mcp.ports import Balance, Clock, Feed, Transfer
 from trade_mcp.venues import paper_rows as rows
 from trade_mcp.venues.metadata import load_instruments
 from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
@@ -87,6 +87,9 @@ class PaperVenue:
             _, change = rows.progress(db)
             found = rows.changed_since(db, since) if change > since else []
             return [rows.report(db, row) for row in found], str(change)
+
+    def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
+        return (), ""  # nobody brings money to a paper account
 
     def balances(self) -> Mapping[str, Balance]:
         self._touch()

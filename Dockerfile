@@ -6,10 +6,10 @@ ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE trade-mcp.example.toml ./
-RUN uv sync --frozen --no-dev --no-install-project
+RUN uv sync --frozen --no-dev --extra charts --no-install-project
 COPY alembic ./alembic
 COPY trade_mcp ./trade_mcp
-RUN uv sync --frozen --no-dev --no-editable
+RUN uv sync --frozen --no-dev --extra charts --no-editable
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --home-dir /data --no-create-home trade && install --directory --owner trade --mode 700 /data

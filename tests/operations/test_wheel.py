@@ -64,6 +64,7 @@ def test_the_desk_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: 
     assert not [each for each in last["problems"] if "missed the close" not in each], last  # a busy machine starts late
     assert json.loads(run("analyze-portfolio", "--json").stdout)["currency"] == "USDT"
     assert json.loads(run("trade-mcp", "verify", "--json").stdout)["sound"]
+    assert "trade-mcp[charts]" in run("trade-mcp", "report", "--out", str(tmp_path / "reports")).stdout
     run("trade-mcp", "setup", "settings")
     run("trade-mcp", "backup", "a.backup")
     run("trade-mcp", "restore", "a.backup", "--replace")

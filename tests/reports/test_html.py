@@ -1,6 +1,7 @@
 """The page: whole in one file, for a phone and for a mail client, and safe whatever others wrote."""
 
 import re
+import sys
 from base64 import b64decode
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -78,6 +79,15 @@ def test_its_pictures_are_pictures_wide_enough_for_a_sharp_screen(shown: str) ->
     for picture in map(b64decode, pictures):
         assert picture.startswith(b"\x89PNG")
         assert int.from_bytes(picture[16:20], "big") >= 900
+
+
+def test_without_the_library_that_draws_it_says_in_words_what_the_pictures_show(
+    told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as Python itself marks what is not there
+    read = Reader(page(told))
+    assert not [tag for tag, _ in read.found if tag == "img"]
+    assert "Equity from " in read.text and "pip install 'trade-mcp[charts]'" in read.text
 
 
 def test_the_styles_stand_in_the_elements_for_mail_clients_drop_the_rest(shown: str) -> None:

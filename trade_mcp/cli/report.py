@@ -44,6 +44,7 @@ def report(
       trade-mcp report --from 2023-03-01 --to 2023-04-01 --out reports
       trade-mcp report --mail
     """
+    from trade_mcp.reports.charts import MISSING, drawable
     from trade_mcp.reports.make import make, wanted
     from trade_mcp.settings import load_settings
     from trade_mcp.store.reports import keep
@@ -72,7 +73,11 @@ def report(
         "json": str(made.json),
         "mailed": list(settings.mail.to) if post is not None else [],
     }
-    said = [made.summary, str(made.html), *([f"mailed to {', '.join(settings.mail.to)}"] if post is not None else [])]
+    said = [made.summary, str(made.html)]
+    if post is not None:
+        said.append(f"mailed to {', '.join(settings.mail.to)}")
+    if not drawable():
+        said.append(MISSING)
     say(answer, "\n".join(said), as_json=as_json)
     if show:
         import webbrowser

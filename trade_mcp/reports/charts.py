@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 WIDTH_IN, DPI = 4.8, 200  # shown 330 to 560 pixels wide: ten points are ten pixels on a phone
 INK, GRID, BLUE, GREY, GREEN, RED = "#1f2933", "#e4e7eb", "#1d5fbf", "#8a94a0", "#1a7f4b", "#b3261e"
 POINTS = 1_000  # a line shows no more
+MISSING = "Without charts: they need matplotlib, which comes with pip install 'trade-mcp[charts]'."
+
+
+def drawable() -> bool:
+    """Whether charts can be drawn: matplotlib is an extra, for it takes 80 MB."""
+    return find_spec("matplotlib") is not None
 
 
 def equity_chart(

@@ -8,21 +8,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from msgspec import structs
 
 from trade_mcp.reports.blocks import Block, Chart, Words
+from trade_mcp.reports.charts import MISSING, drawable
 from trade_mcp.reports.page import Page
 
 EMBEDDED = "data:image/png;base64,"
 
 
 def html(page: Page) -> str:
-    """``page`` as HTML, its pictures inside."""
+    """``page`` as HTML, its pictures inside; where they cannot be drawn, what they show in words."""
+    drawn = drawable()
     sections = [
-        {"title": section.title, "blocks": [_block(block) for block in section.blocks]} for section in page.sections
+        {"title": section.title, "blocks": [_block(block, drawn=drawn) for block in section.blocks]}
+        for section in page.sections
     ]
-    return _template().render(page=structs.asdict(page) | {"sections": sections})
+    footer = page.footer if drawn else f"{page.footer} {MISSING}"
+    return _template().render(page=structs.asdict(page) | {"sections": sections, "footer": footer})
 
 
-def _block(block: Block) -> dict[str, Any]:
+def _block(block: Block, *, drawn: bool) -> dict[str, Any]:
     if isinstance(block, Chart):
+        if not drawn:
+            return {"kind": "words", "sentences": (f"{block.alt}.",)}
         return {"kind": "chart", "alt": block.alt, "source": EMBEDDED + b64encode(block.png()).decode()}
     return {"kind": "words" if isinstance(block, Words) else "table"} | structs.asdict(block)
 

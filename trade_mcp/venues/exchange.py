@@ -1,0 +1,269 @@
+"""Exchange: the one place that makes ccxt clients, and through which every request to an exchange goes.
+
+Three clients of one key: for reads, entries and exits, each with connections of its own, so that a hung entry never
+holds a stop. Nothing is ever sent twice by itself: connections do not retry, ccxt does not retry. Every request has a
+time-out and a purpose, and the exchange's weight limit is kept (`exchange_budget`).
+"""
+
+import difflib
+import hashlib
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import ccxt
+import requests
+from requests.adapters import HTTPAdapter
+
+from trade_mcp.domain.errors import BadConfig, FeedError, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.ports import Clock
+from trade_mcp.venues.exchange_budget import Budget, Purpose
+from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
+from trade_mcp.venues.exchange_markets import Markets, kept_markets
+
+TIMEOUT_S = 10.0  # of every request
+RECEIVE_WINDOW_S = 5.0  # an exchange refuses a signed request that is older when it arrives, where it can
+CLOCK_EVERY_S = 3600.0
+WEIGHT_HEADERS = {"binance": "X-MBX-USED-WEIGHT-1M"}
+WEIGHT_LIMITS = {"binance": 6000}  # per minute, until the exchange's own metadata says it
+TIME_CODES = {  # of a request refused for its time or nonce alone, before anything was done
+    "binance": '"code":-1021',
+    "bybit": '"retCode":10002',
+    "okx": '"code":"50102"',
+    "kraken": "EAPI:Invalidnonce",
+}
+SPOT_ONLY: dict[str, Any] = {
+    "defaultType": "spot",
+    "fetchMarkets": {"types": ["spot"]},
+    "fetchMargins": False,
+    "fetchOpenOrders": {"warnWithoutSymbol": False},
+    "maxRetriesOnFailure": 0,
+    "recvWindow": int(RECEIVE_WINDOW_S * 1000),
+}
+
+
+class Exchange:
+    """Access to one account (or, without a key, to the public side) of one exchange. Safe between threads.
+
+    ``folder`` keeps what trades there; ``url`` is another base address, for the practice exchange. Raises BadConfig for
+    an exchange that ccxt does not know, and for a sandbox where it has none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        folder: Path,
+        key: str = "",
+        secret: str = "",
+        url: str = "",
+        sandbox: bool = False,
+    ):
+        self.name, self.url, self.sandbox = checked_name(name), url, sandbox
+        self.has_key = bool(key and secret)
+        self.clock = clock
+        self.offset_ms = 0  # our clock minus the exchange's
+        self._credentials = {"apiKey": key, "secret": secret}
+        self._measured: float | None = None
+        self._lock = threading.RLock()
+        self._markets: Markets | None = None
+        where = "-sandbox" if sandbox else f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if url else ""
+        self._file = folder / "markets" / f"{name}{where}.json"
+        self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name))
+        self.reads, self.entries, self.exits = (self._client() for _ in range(3))
+        self._clients = {
+            Purpose.PRICES: self.reads,
+            Purpose.ACCOUNT: self.reads,
+            Purpose.ENTRY: self.entries,
+            Purpose.EXIT: self.exits,
+        }
+
+    def call(self, purpose: Purpose, method: str, *args: Any, doing: str = "", **given: Any) -> Any:
+        """``method`` of the client for ``purpose``, e.g. ``call(Purpose.PRICES, "fetch_ticker", "BTC/USDT")``.
+
+        Raises VenueUnreachable or VenueRejected; FeedError where the purpose is prices. Nothing is sent beyond the
+        budget. A request that was refused for its time, so was not executed, is sent once more with the clock set.
+        """
+        try:
+            return self._call(purpose, method, args, given, doing=doing or method.replace("_", " "))
+        except VenueError as failure:
+            if purpose is Purpose.PRICES:
+                raise FeedError(failure.message, hint=failure.hint) from failure
+            raise
+
+    def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str) -> Any:
+        self.budget.check(purpose, self.name)
+        send = getattr(self._clients[purpose], method)
+        try:
+            return send(*args, **given)
+        except Exception as error:  # ccxt falls over odd answers in its own ways: all of them are unknown
+            if not self._refused_for_time(error):
+                raise self._told(error, doing) from error
+        self.measure_clock()
+        try:
+            return send(*args, **given)
+        except Exception as error:
+            if self._refused_for_time(error):
+                raise VenueRejected(
+                    f"{self.name} refused {doing} for its time twice, though our clock was set by its own",
+                    hint="check this machine's time (NTP), and whether the network takes seconds",
+                ) from error
+            raise self._told(error, doing) from error
+
+    def _told(self, error: Exception, doing: str) -> VenueUnreachable | VenueRejected:
+        if (seconds := wait_asked(error)) is not None:
+            self.budget.wait(seconds)
+        return told(error, self.name, doing)
+
+    def markets(self) -> Markets:
+        """The spot markets, which all clients then know. Raises VenueUnreachable, VenueRejected."""
+        with self._lock:
+            if self._markets is None:
+                found = kept_markets(self._file, self._ask_markets, now=self.clock.real())
+                for client in (self.reads, self.entries, self.exits):
+                    client.set_markets(found.spot)
+                self.budget.limit = found.weight_limit
+                self._markets = found
+            return self._markets
+
+    def _ask_markets(self) -> Markets:
+        listed = self.call(Purpose.ACCOUNT, "fetch_markets", doing="asking what trades there")
+        spot = [market for market in listed if market.get("spot")]
+        if not spot:
+            raise VenueUnreachable(f"{self.name} lists no spot market", hint=ADDRESS_HINT)
+        return Markets(self.clock.real(), spot, self._weight_limit())
+
+    def _weight_limit(self) -> int | None:
+        if self.name not in WEIGHT_HEADERS:
+            return None
+        limits = json.loads(self.reads.last_http_response or "{}").get("rateLimits", ())
+        per_minute = (
+            int(each["limit"])
+            for each in limits
+            if (each["rateLimitType"], each["interval"], each["intervalNum"]) == ("REQUEST_WEIGHT", "MINUTE", 1)
+        )
+        return next(per_minute, WEIGHT_LIMITS[self.name])
+
+    def check_clock(self) -> None:
+        """Measure the offset to the exchange's clock if that was an hour ago. Raises VenueUnreachable."""
+        if self._measured is None or self.clock.boot() - self._measured > CLOCK_EVERY_S:
+            self.measure_clock()
+
+    def measure_clock(self) -> None:
+        """Ask the exchange for its time; from now on our requests carry it. Raises VenueUnreachable."""
+        if not self.reads.has.get("fetchTime"):
+            self._measured = self.clock.boot()
+            return
+        with self._lock:
+            before = self.reads.milliseconds()
+            try:
+                theirs = self.reads.fetch_time()
+            except Exception as error:
+                raise told(error, self.name, "asking for its time") from error
+            after = self.reads.milliseconds()
+            if not isinstance(theirs, int):
+                raise VenueUnreachable(f"{self.name} told no time when asked for it", hint=ADDRESS_HINT)
+            self.offset_ms = (before + after) // 2 - theirs
+            for client in (self.reads, self.entries, self.exits):
+                client.options["timeDifference"] = self.offset_ms
+            self._measured = self.clock.boot()
+
+    def stream_client(self) -> Any:
+        """A new ccxt.pro client of the same exchange, key, address and clock; whoever asks for it closes it."""
+        import ccxt.pro
+
+        kind = getattr(ccxt.pro, self.name, None)
+        if kind is None:
+            raise VenueRejected(f"ccxt has no streams of {self.name}", hint="set feed.streaming = false")
+        client = self._made(kind)
+        client.options["timeDifference"] = self.offset_ms
+        client.set_markets(self.markets().spot)
+        return client
+
+    def close(self) -> None:
+        for client in (self.reads, self.entries, self.exits):
+            client.session.close()
+
+    def _refused_for_time(self, error: Exception) -> bool:
+        """Whether the exchange refused a request for its time or nonce alone: certainly it was not executed."""
+        code = TIME_CODES.get(self.name)
+        return code is not None and isinstance(error, ccxt.InvalidNonce) and code in str(error).replace(" ", "")
+
+    def _heard(self, response: requests.Response, **_: Any) -> None:
+        """Every answer comes by here: its weight is noted, and what is no JSON goes no further (ccxt would read a web
+        page as an order, or a price, of which nothing is known)."""
+        self.budget.note(response.headers)
+        if response.ok and response.content.lstrip()[:1] not in (b"{", b"["):
+            raise NotJson(response)
+
+    def _client(self) -> Any:
+        client = self._made(getattr(ccxt, self.name))
+        session = requests.Session()
+        session.trust_env = False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16, max_retries=0))
+        session.hooks["response"] = [self._heard]
+        client.session = session
+        return client
+
+    def _made(self, kind: Callable[[dict[str, Any]], Any]) -> Any:
+        client = kind(
+            {
+                **self._credentials,
+                "timeout": int(TIMEOUT_S * 1000),
+                "enableRateLimit": self.budget.limit is None,  # where an exchange counts for us, its count is better
+                "options": SPOT_ONLY,
+            }
+        )
+        client.number = str  # exact: what ccxt parses stays the text that the exchange sent
+        client.has["fetchCurrencies"] = False  # a private request that tells us nothing
+        if self.sandbox:
+            if not client.urls.get("test"):
+                raise BadConfig(f"{self.name} has no sandbox", hint="set desk.sandbox = false, or another exchange")
+            client.set_sandbox_mode(True)
+        if self.url:
+            client.urls["api"] = at_base(client.urls["api"], self.url)
+        if proxy := proxy_for(client.urls["api"]):
+            setattr(client, "httpsProxy" if not self.url.startswith("http://") else "httpProxy", proxy)
+        return client
+
+
+def checked_name(name: str) -> str:
+    """``name`` if ccxt knows an exchange of that name. Raises BadConfig with the nearest ones."""
+    if name not in ccxt.exchanges:
+        close = difflib.get_close_matches(name.lower(), ccxt.exchanges, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(close)}?" if close else "such as binance, bybit, kraken, okx or coinbase"
+        raise BadConfig(f"desk.exchange = {name!r}: ccxt knows no such exchange", hint=hint)
+    return name
+
+
+def at_base(addresses: Any, base: str) -> Any:
+    """``addresses`` (as deep as ccxt nests them) at the host of ``base``, each with its own path.
+
+    >>> at_base({"public": "https://api.x.com/v3", "ws": {"spot": "wss://s.x.com:9443/ws"}}, "http://localhost:9100")
+    {'public': 'http://localhost:9100/v3', 'ws': {'spot': 'ws://localhost:9100/ws'}}
+    """
+    if isinstance(addresses, Mapping):
+        return {name: at_base(each, base) for name, each in addresses.items()}
+    if not isinstance(addresses, str):
+        return addresses
+    asked, there = urlsplit(addresses), urlsplit(base)
+    scheme = there.scheme
+    if asked.scheme in ("ws", "wss"):
+        scheme = "wss" if there.scheme == "https" else "ws"
+    return urlunsplit((scheme, there.netloc, there.path.rstrip("/") + asked.path, "", ""))
+
+
+def proxy_for(addresses: Any) -> str | None:
+    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for an exchange, looked up once."""
+    while isinstance(addresses, Mapping):
+        addresses = next(iter(addresses.values()))
+    where = urlsplit(str(addresses))
+    if not where.hostname or urllib.request.proxy_bypass(where.hostname):
+        return None
+    return urllib.request.getproxies().get(where.scheme)

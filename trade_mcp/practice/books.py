@@ -6,7 +6,7 @@ request that made it, before anybody is told, so a kill at any moment loses noth
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -149,15 +149,16 @@ class Books:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Everything inside is written as one, or the process ends: memory and file never differ."""
-        if self._db.in_transaction:
-            yield
-            return
+        """Everything inside is written as one, or nothing; what is in memory is what is in the file."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        finally:  # refusals are raised before anything is changed
             self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the disk may be what failed
+                self._db.execute("ROLLBACK")
+            self._read()
+            raise
 
     def next_number(self, table: str) -> int:
         self._numbers[table] += 1

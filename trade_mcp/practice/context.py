@@ -1,7 +1,7 @@
 """Context: what every endpoint works with."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from trade_mcp.practice.accounts import Key
@@ -16,21 +16,29 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 class Context:
     """The exchange, who may use it, how much, and what goes wrong."""
 
-    def __init__(self, exchange: Exchange, keys: Mapping[str, Key], uids: Mapping[str, int], limits: Limits):
-        self.exchange, self.keys, self.uids, self.limits = exchange, keys, uids, limits
+    def __init__(
+        self,
+        exchange: Exchange,
+        keys: dict[str, Key],
+        uids: dict[str, int],
+        limits: Limits,
+        *,
+        clock: Callable[[], float],
+    ):
+        self.exchange, self.keys, self.uids, self.limits, self._clock = exchange, keys, uids, limits, clock
         self.new_id: Callable[[], str] = new_client_id
 
     @property
     def faults(self) -> Faults:
         return self.exchange.faults
 
-    def market_at(self, target: str, *, seconds_now: float) -> datetime:
+    def market_at(self, target: str) -> datetime:
         """The market time whose prices ``target`` shows: now, or since when they stand still."""
         since = self.faults.stale_since(target)
         now = self.exchange.time.market()
         if since is None:
             return now
-        return now - timedelta(seconds=(seconds_now - since) * self.exchange.time.anchor.speed)
+        return now - timedelta(seconds=(self._clock() - since) * self.exchange.time.anchor.speed)
 
 
 class Call:

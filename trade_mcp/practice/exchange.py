@@ -5,7 +5,8 @@ account owns is its totals; what its open orders lock is derived from them, so t
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
@@ -98,13 +99,12 @@ class Exchange:
             found = (self.market.feed.bars(s, after=self.books.matched_until, until=now) for s in symbols)
             bars = sorted((bar for some in found for bar in some), key=lambda bar: (bar.close_at, bar.symbol))
         if bars or due:
-            with self.books.writing():
+            with self._booking():
                 for bar in bars:
                     self._match_bar(bar)
                 for late in due:
                     self._tell_late(late)
                 self.books.keep_clock(self.time.anchor, max(now, self.books.matched_until))
-            self._publish()
         else:
             self.books.matched_until = max(now, self.books.matched_until)
 
@@ -121,12 +121,10 @@ class Exchange:
         ticket = self._ticket(account, spec)
         ticket, match = self._first_look(ticket)
         self._afford(account, [ticket], [match])
-        with self.books.writing():
-            ticket = structs.replace(ticket, number=self.books.next_number("orders"))
-            self._enter(ticket)
+        with self._booking():
+            ticket = self._enter(structs.replace(ticket, number=self.books.next_number("orders")))
             self._work((ticket,), (match,), self._now(spec.symbol, self.time.market()))
             self._settle_lists(ticket.list_id)
-        self._publish()
         return self.books.by_number(ticket.number), self.books.fills_of(ticket.number)
 
     def place_list(
@@ -137,7 +135,7 @@ class Exchange:
         for leg, spec in legs:
             self.check(account, spec, pending=leg in waits)
         symbol = legs[0][1].symbol
-        with self.books.writing():
+        with self._booking():
             now = self.now_ms()
             list_id = self.books.next_number("lists")
             tickets = [
@@ -166,36 +164,60 @@ class Exchange:
             )
             self.books.keep_list(made)
             self._events.setdefault(account, []).append(events.list_status(made, tickets, self.listing, now))
-            for ticket in tickets:
-                self._enter(ticket)
-            self._work(first, matches, quote)
+            entered = [self._enter(ticket) for ticket in tickets]
+            self._work([ticket for ticket in entered if ticket.state is State.NEW], matches, quote)
             self._settle_lists(list_id)
-        self._publish()
         return self.books.list_of(list_id)
 
     def cancel(self, ticket: Ticket, cancel_id: str) -> Ticket:
         """Cancel an order, with the other orders of its list. Raises -2011 if it is not open."""
         if not ticket.open:
             raise unknown_order()
-        with self.books.writing():
+        with self._booking():
             others = [] if ticket.list_id < 0 else self._of_list(ticket.list_id)
             for each in others or [ticket]:
                 if each.open:
                     self._end(each, State.CANCELED, cancel_id=cancel_id)
             self._settle_lists(ticket.list_id)
-        self._publish()
         return self.books.by_number(ticket.number)
 
     def transfer(self, account: str, asset: str, amount: Decimal) -> None:
         """Money comes or goes by another way than trading."""
-        with self.books.writing():
+        with self._booking():
             self.books.keep_transfer(account, asset, amount, at_ms=self.now_ms())
             now = self.now_ms()
             self._events.setdefault(account, []).append(events.balance_update(asset, amount, now))
             self._say_position(account, {asset})
-        self._publish()
+
+    def set_speed(self, speed: float) -> None:
+        """From now on market time goes ``speed`` times as fast as the real one; 0 stops it."""
+        self.time.set_speed(speed)
+        self._keep_clock()
+
+    def move_on(self, seconds: float) -> None:
+        """Let so much market time pass at once."""
+        self.time.move_on(seconds)
+        self._keep_clock()
+        self.advance()
 
     # How it is done
+
+    def _keep_clock(self) -> None:
+        with self.books.writing():
+            self.books.keep_clock(self.time.anchor, self.books.matched_until)
+
+    @contextmanager
+    def _booking(self) -> Iterator[None]:
+        """One step: written whole and then told, or nothing of it."""
+        taken = dict(self._taken)
+        try:
+            with self.books.writing():
+                yield
+        except BaseException:
+            self._taken = taken
+            self._events.clear()
+            raise
+        self._publish()
 
     def _ticket(self, account: str, spec: Spec) -> Ticket:
         now, at = self.now_ms(), self.time.market()
@@ -436,13 +458,14 @@ class Exchange:
         if legs and needed > self.balances(account).get(asset, (ZERO, ZERO))[0]:
             raise rejected(INSUFFICIENT)
 
-    def _enter(self, ticket: Ticket) -> None:
+    def _enter(self, ticket: Ticket) -> Ticket:
         if ticket.state is State.NEW and ticket.stage is Stage.WORK:
             ticket = structs.replace(ticket, working_ms=ticket.created_ms)
         self.books.keep_order(ticket)
         self._report(ticket, "NEW")
         if ticket.state is State.NEW and ticket.spec.kind is not Kind.MARKET:
             self._say_position(ticket.account, {self._needs(ticket)[0]})
+        return ticket
 
     def _end(self, ticket: Ticket, state: State, *, cancel_id: str = "") -> None:
         ticket = structs.replace(ticket, state=state, updated_ms=self.now_ms())
@@ -480,8 +503,7 @@ class Exchange:
             for ticket in waiting:
                 self._end(ticket, State.EXPIRED)
             return
-        for ticket in started:
-            self._enter(ticket)
+        started = [self._enter(ticket) for ticket in started]
         current, slot = self.market.now(started[0].spec.symbol, at)
         self._work(started, self._matches(started, current, slot=slot), (current, slot), at=at)
 

@@ -24,12 +24,12 @@ from msgspec import Struct
 from trade_mcp.domain.errors import BadInput
 
 type Name = Literal[
-    "delay", "drop", "reset", "answer", "html", "ban", "kill",
+    "delay", "drop", "reset", "answer", "html", "limit", "ban", "kill",
     "silent", "duplicate", "reorder", "other_event",
     "stale", "lag", "clock", "partial", "split", "late",
 ]  # fmt: skip
-REQUEST = frozenset({"delay", "drop", "reset", "answer", "html", "ban", "kill"})
-STREAM = frozenset({"delay", "drop", "silent", "duplicate", "reorder", "other_event"})
+REQUEST = frozenset({"delay", "drop", "reset", "answer", "html", "limit", "ban", "kill"})
+STREAM = frozenset({"delay", "drop", "reset", "silent", "duplicate", "reorder", "other_event"})
 FILL = frozenset({"partial", "split", "late"})
 
 
@@ -45,12 +45,11 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     begins_s: float = 0.0  # after the plan was made
     lasts_s: float | None = None
     when: Literal["before", "after"] = "before"  # a request is executed, or (a stream) ignored
-    seconds: float = 1.0  # of delay, late, lag, ban; of clock: how far it is off
+    seconds: float = 1.0  # of delay, late, lag, limit, ban; of clock: how far it is off
     status: int = 503  # of answer and html
     body: Any = None  # of answer; None: {"code": -1000, ...}
     fraction: Decimal = Decimal("0.5")  # of partial
     pieces: int = 2  # of split
-    limited: int = 1  # of ban: so many 429 come before the 418
 
 
 class Rule:
@@ -111,6 +110,11 @@ class Faults:
             for rule in self.rules.values()
             if rule.fault.fault in names and self._meant(rule.fault, target, account) and rule.strikes(now)
         ]
+
+    def in_force(self, fault: Fault) -> bool:
+        """Whether a fault that has struck is still there: not taken back, not over."""
+        now = self._clock()
+        return any(rule.fault is fault and rule.alive(now) for rule in self.rules.values())
 
     def stale_since(self, target: str) -> float | None:
         """Real seconds since which prices stand still for ``target``; None if they do not."""

@@ -56,9 +56,9 @@ WEIGHTS: dict[str, int | Callable[[Params], int]] = {
 }
 
 
-def weight_of(method: str, path: str, params: Params) -> int:
+def weight_of(name: str, params: Params) -> int:
     """Weight of ``GET account`` and the like; 1 for what is not listed."""
-    weight = WEIGHTS.get(f"{method} {path}", 1)
+    weight = WEIGHTS.get(name, 1)
     return weight if isinstance(weight, int) else weight(params)
 
 
@@ -91,7 +91,7 @@ class Limits:
         self._ignored[address] += 1
         if self._ignored[address] > IGNORED:
             self._ignored[address] = 0
-            raise self._banned(self.ban(address, min(max(2 * length, BAN_S), LONGEST_BAN_S)))
+            raise self.ban(address, min(max(2 * length, BAN_S), LONGEST_BAN_S))
         raise self.limited(int(60 - now % 60) + 1)
 
     def limited(self, retry_after_s: int) -> ApiError:
@@ -103,11 +103,11 @@ class Limits:
             retry_after_s=retry_after_s,
         )
 
-    def ban(self, address: str, seconds: float) -> float:
-        """Ban an address; the end of it."""
+    def ban(self, address: str, seconds: float) -> ApiError:
+        """Ban an address from now on; what it is told."""
         until = self._clock() + seconds
         self._bans[address] = until, int(seconds)
-        return until
+        return self._banned(until)
 
     def pardon(self) -> None:
         """Lift every ban."""

@@ -1,0 +1,182 @@
+"""REST: one request in, one answer out. Costs are counted first, then who asks and when, then the endpoint decides.
+
+Faults that strike a request happen around all this: before it is executed, or after, when only its answer is lost.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from trade_mcp import logs
+from trade_mcp.domain.errors import TradeError
+from trade_mcp.practice.connection import break_off
+from trade_mcp.practice.context import Call
+from trade_mcp.practice.errors import ApiError
+from trade_mcp.practice.faults import REQUEST, Fault
+from trade_mcp.practice.params import Params
+from trade_mcp.practice.routes import find
+from trade_mcp.practice.service import Practice
+from trade_mcp.practice.signing import check_signature, check_time, known_key, without_signature
+from trade_mcp.practice.weights import weight_of
+
+MOST_BYTES = 1 << 20  # of a request's body
+JSON = "application/json;charset=UTF-8"
+PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+class Asked(Struct, frozen=True):
+    """A request as it came."""
+
+    method: str
+    path: str
+    query: str
+    form: str
+    key: str
+    address: str
+
+    @property
+    def target(self) -> str:
+        """What faults call it."""
+        return f"{self.method} {self.path}"
+
+
+class Reply(Struct, frozen=True):
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    kind: str = JSON
+
+
+class Broken(Struct, frozen=True):
+    """The connection ends without an answer."""
+
+    reset: bool
+
+
+class Rest:
+    """The ASGI application of every REST endpoint."""
+
+    def __init__(self, practice: Practice):
+        self._practice, self._context = practice, practice.context
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        asked = await _read(scope, receive)
+        struck = self._context.faults.struck(REQUEST, asked.target, self._account(asked))
+        outcome = await self._strike([fault for fault in struck if fault.when == "before"], asked)
+        if outcome is None:
+            reply = self.answer(asked)
+            outcome = await self._strike([fault for fault in struck if fault.when == "after"], asked) or reply
+        if isinstance(outcome, Broken):
+            await break_off(scope, receive, reset=outcome.reset)
+        else:
+            await _send(send, outcome)
+
+    def answer(self, asked: Asked) -> Reply:
+        """What the exchange says, faults aside."""
+        try:
+            content = self._execute(asked)
+        except ApiError as no:
+            return self._refusal(asked, no)
+        except TradeError as error:
+            return self._refusal(asked, ApiError(-1001, f"Internal error; {error.message}", status=503))
+        except Exception as error:
+            number = logs.incident("a request failed", error, request=asked.target)
+            return self._refusal(asked, ApiError(-1000, f"An unknown error occurred; incident {number}.", status=500))
+        return Reply(200, msgspec.json.encode(content), self._counts(asked))
+
+    def _execute(self, asked: Asked) -> Any:
+        found, sent = find(asked.method, asked.path), _sent(asked)
+        params = Params(sent)
+        self._context.limits.spend(asked.address, 1 if found is None else weight_of(found[0], params))
+        if found is None:
+            raise ApiError(-1000, f"There is no {asked.target} here.", status=404)
+        _, route = found
+        key = None
+        if route.permission is not None:
+            key = known_key(self._context.keys, asked.key, route.permission)
+            check_time(sent, self._context.exchange.now_ms())
+            check_signature(key, without_signature(asked.query + asked.form), sent.get("signature"))
+        self._context.exchange.advance()
+        content = route.answer(Call(self._context, params, key=key, at=self._context.market_at(asked.target)))
+        if route.permission is None:  # the others have looked before they acted
+            params.end()
+        return content
+
+    async def _strike(self, faults: Sequence[Fault], asked: Asked) -> Reply | Broken | None:
+        """Let faults happen, one after the other; None if the request goes on."""
+        for fault in faults:
+            match fault.fault:
+                case "delay":
+                    await anyio.sleep(fault.seconds)
+                case "kill":
+                    self._practice.kill()
+                case "drop" | "reset":
+                    return Broken(fault.fault == "reset")
+                case "html":
+                    return Reply(fault.status, PAGE, self._counts(asked), "text/html")
+                case "answer":
+                    unknown = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
+                    body = unknown if fault.body is None else fault.body
+                    return Reply(fault.status, msgspec.json.encode(body), self._counts(asked))
+                case "limit":
+                    return self._refusal(asked, self._context.limits.limited(int(fault.seconds)))
+                case "ban":
+                    return self._refusal(asked, self._context.limits.ban(asked.address, fault.seconds))
+        return None
+
+    def _refusal(self, asked: Asked, no: ApiError) -> Reply:
+        headers = {"retry-after": str(no.retry_after_s)} if no.retry_after_s else {}
+        return Reply(no.status, msgspec.json.encode(no.body), headers | self._counts(asked))
+
+    def _account(self, asked: Asked) -> str:
+        key = self._context.keys.get(asked.key)
+        return "" if key is None else key.account
+
+    def _counts(self, asked: Asked) -> dict[str, str]:
+        """What has been used up, as every answer tells."""
+        limits = self._context.limits
+        used = str(limits.used(asked.address))
+        headers = {"x-mbx-used-weight": used, "x-mbx-used-weight-1m": used}
+        if asked.method == "POST" and (account := self._account(asked)):
+            recent, day = limits.orders(account)
+            headers |= {"x-mbx-order-count-10s": str(recent), "x-mbx-order-count-1d": str(day)}
+        return headers
+
+
+async def _read(scope: Any, receive: Any) -> Asked:
+    body, more = b"", True
+    while more and len(body) <= MOST_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    key = next((value for name, value in scope["headers"] if name == b"x-mbx-apikey"), b"")
+    return Asked(
+        scope["method"],
+        scope["path"],
+        scope["query_string"].decode("latin-1"),
+        body.decode("latin-1"),
+        key.decode("latin-1"),
+        scope["client"][0] if scope["client"] else "",
+    )
+
+
+def _sent(asked: Asked) -> dict[str, str]:
+    """Parameters of query and form. Raises -1101 for one that comes twice."""
+    sent: dict[str, str] = {}
+    for raw in (asked.query, asked.form):
+        for name, text in parse_qsl(raw, keep_blank_values=True):
+            if name in sent:
+                raise ApiError(-1101, "Duplicate values for a parameter detected.")
+            sent[name] = text
+    return sent
+
+
+async def _send(send: Any, reply: Reply) -> None:
+    headers = {"content-type": reply.kind, "content-length": str(len(reply.body)), **reply.headers}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -2,7 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import backup, doctor, ledger, policy, programs, report, setup, strategies, switches, up
+from trade_mcp.cli import backup, doctor, ledger, policy, practice, programs, report, setup, strategies, switches, up
 
 app = typer.Typer(
     help=(
@@ -38,5 +38,6 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(policy.app, name="policy")
+app.add_typer(practice.app, name="practice")
 app.add_typer(ledger.db, name="db")
 app.add_typer(setup.app, name="setup")

@@ -55,7 +55,7 @@ def up(
     }
     settings = load_settings(config, overrides=overrides)
     from trade_mcp.role import until_told  # what is wrong in the settings is told before the slow imports
-    from trade_mcp.server.transport import listen
+    from trade_mcp.server.listening import listen
 
     writable(settings.desk.data_dir)
     listen(settings.server.host, settings.server.port).close()  # a port in use is refused before anything starts

@@ -9,7 +9,6 @@ from trade_mcp.domain.errors import BadInput
 
 EXAMPLE = "KEY:SECRET:USDT=10000,BTC=0.5, then perhaps :read+trade+withdraw and :NAME"
 PERMISSIONS = frozenset({"read", "trade", "withdraw"})
-USUAL = "practice-key:practice-secret:USDT=10000"
 
 
 class Key(Struct, frozen=True):

@@ -1,9 +1,7 @@
 """Transports: the same server over stdio or HTTP. Both end cleanly on SIGTERM and Ctrl-C, and leave nothing behind."""
 
 import asyncio
-import errno
 import hmac
-import ipaddress
 import json
 import logging
 import os
@@ -24,7 +22,8 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 
 from trade_mcp import logs
-from trade_mcp.domain.errors import BadInput, TradeError
+from trade_mcp.domain.errors import TradeError
+from trade_mcp.server.listening import bracketed, is_local, listen
 from trade_mcp.server.routes import Routes, open_to
 from trade_mcp.server.server import build_server
 
@@ -77,34 +76,12 @@ def run_http(desk: "App", host: str = "127.0.0.1", port: int = 8765) -> None:
         async with anyio.create_task_group() as tasks:
             await tasks.start(_on_signal, lambda: setattr(server, "should_exit", True))
             tasks.start_soon(_beating, desk)
-            log.info("serving MCP", url=f"http://{_bracketed(host)}:{listener.getsockname()[1]}{PATH}")
+            log.info("serving MCP", url=f"http://{bracketed(host)}:{listener.getsockname()[1]}{PATH}")
             await server.serve([listener])
             tasks.cancel_scope.cancel()
 
     with listener:
         anyio.run(serve)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to ``host:port``. Raises BadInput that says what is in the way."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise BadInput(f"{host!r} is no address to listen on: {error}", hint="127.0.0.1, or 0.0.0.0 for all") from None
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            hint = "another server runs there already (then point the client at it), or choose one with --port"
-            raise BadInput(f"port {port} on {host} is in use", hint=hint) from None
-        raise BadInput(
-            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --host or --port"
-        ) from None
-    return listener
 
 
 def http_app(desk: "App", host: str, *, token: str | None) -> Callable[..., Awaitable[None]]:
@@ -125,7 +102,7 @@ def security(host: str) -> TransportSecuritySettings:
     Listening on every address, the names others know this machine by are unknown, and the Host check would refuse them;
     there the token, which no website has, stands in for it.
     """
-    names = {"127.0.0.1", "localhost", "[::1]", socket.gethostname(), _bracketed(host)}
+    names = {"127.0.0.1", "localhost", "[::1]", socket.gethostname(), bracketed(host)}
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=not _everywhere(host),
         allowed_hosts=[form for name in sorted(names) for form in (name, f"{name}:*")],
@@ -254,25 +231,12 @@ def _token(desk: "App", host: str) -> str | None:
     """The token to ask for: the one that is set, or a new one if the world can reach us; None on localhost."""
     if (told := desk.settings.server.token) is not None:
         return str(told.get_secret_value())
-    if _local(host):
+    if is_local(host):
         return None
     made = secrets.token_urlsafe(32)
     print(f"No {TOKEN} is set. Clients need this header:\n  Authorization: Bearer {made}", file=sys.stderr, flush=True)
     return made
 
 
-def _local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _everywhere(host: str) -> bool:
     return host in ("0.0.0.0", "::", "")
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from trade_mcp.practice.rest import Rest
 from trade_mcp.practice.service import Practice
+from trade_mcp.practice.sockets import sockets
 
 
 def api(practice: Practice) -> Starlette:
@@ -21,4 +22,4 @@ def api(practice: Practice) -> Starlette:
             yield
             tasks.cancel_scope.cancel()
 
-    return Starlette(routes=[Route("/{path:path}", Rest(practice))], lifespan=alive)
+    return Starlette(routes=[*sockets(practice), Route("/{path:path}", Rest(practice))], lifespan=alive)

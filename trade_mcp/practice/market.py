@@ -177,10 +177,9 @@ class Market:
             for i in range(4)
         ]
 
-    def book_id(self, symbol: str, at: datetime) -> int:
-        """The number of the book's state: it changes with the quote."""
-        last = self.last_bar(symbol, at)
-        return 1 if last is None else 1 + ms_of(last.close_at) // (self.step // timedelta(milliseconds=1))
+    def book_id(self, at: datetime) -> int:
+        """The number of the book's state: there is a new one every second."""
+        return ms_of(at) // 1000
 
     def depth(
         self, symbol: str, at: datetime, limit: int
@@ -189,7 +188,7 @@ class Market:
         limit, of = min(limit, LEVELS), self.instruments[symbol]
         now, _ = self.now(symbol, at)
         room = max(now.volume * self.friction.participation, of.lot * NEAR)
-        number = self.book_id(symbol, at)
+        number = self.book_id(at)
         sizes = self._sizes(of, room, number, limit)
         bids = [(now.quote.bid - i * of.tick, size) for i, size in enumerate(sizes) if now.quote.bid > i * of.tick]
         return number, bids, [(now.quote.ask + i * of.tick, size) for i, size in enumerate(sizes)]

@@ -39,7 +39,8 @@ def exchange_info(call: Call) -> dict[str, Any]:
 
 def depth(call: Call) -> dict[str, Any]:
     pair, limit = _pair(call), call.params.count("limit", 100, 5000)
-    number, bids, asks = call.exchange.market.depth(pair.symbol, call.at, limit)
+    at = call.exchange.time.book_at(call.at)
+    number, bids, asks = call.exchange.market.depth(pair.symbol, at, limit)
     return {"lastUpdateId": number, "bids": _levels(bids), "asks": _levels(asks)}
 
 

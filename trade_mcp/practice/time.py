@@ -5,14 +5,16 @@ At speed 1 they show the same: candles of years ago are shown as if they closed 
 bars of every timeframe keep their places.
 """
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
-from trade_mcp.quant.candles import ms_of
+from trade_mcp.quant.candles import at_ms, ms_of
 
 DAY = timedelta(days=1)
+BOOK_STEP_S = 0.1  # real seconds between two states of a book, at least
 
 
 class Anchor(Struct, frozen=True):
@@ -48,6 +50,12 @@ class ExchangeTime:
     @property
     def ended(self) -> bool:
         return self._end is not None and self.market() >= self._end
+
+    def book_at(self, market: datetime) -> datetime:
+        """The market time of the order book that is shown at ``market``: books change every second, or ten times in a
+        real second if the market is that fast, so that who follows their changes sees every state."""
+        step_ms = 1000 * max(1, math.ceil(self.anchor.speed * BOOK_STEP_S))
+        return at_ms(ms_of(market) // step_ms * step_ms)
 
     def shown_ms(self, market: datetime) -> int:
         """A market time as clients see it."""

@@ -107,6 +107,7 @@ ELSEWHERE = {
     "finite": "a client's numbers are read strictly before the gate: tests/server/test_tools.py; at the gate: "
     "test_order_life.py",
     "policy_in_force": "needs a second process with other limits: below",
+    "approval": "it asks a person instead of refusing: tests/approvals",
 }
 
 
@@ -179,6 +180,7 @@ NOT_THE_LOOP = {
     "trade_risk": "it sizes its orders down to the room there is",
     "heat": "it sizes its orders down to the room there is",
     "duplicate": "one entry in flight for each symbol, its id derived from the bar",
+    "approval": "it sizes its orders down to what needs no person: tests/approvals",
 }
 
 

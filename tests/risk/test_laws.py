@@ -166,7 +166,7 @@ def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: 
 
 @given(books(), st.decimals(D("0.001"), D(1), places=3))
 def test_an_entry_sized_to_the_headroom_passes_and_a_larger_one_does_not(of: Book, stop_fraction: D) -> None:
-    sized = {"order_notional", "concentration", "exposure", "cash", "heat", "trade_risk"}
+    sized = {"order_notional", "concentration", "exposure", "cash", "heat", "trade_risk", "approval"}
     seen, limits = view(), policy(require_stop=False)
     room = headroom_notional(of, seen.instrument, seen, limits, stop_fraction=stop_fraction)
     plan = None if stop_fraction == 1 else ExitPlan(stop=Distance(fraction=stop_fraction))

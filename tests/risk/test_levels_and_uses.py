@@ -104,7 +104,7 @@ def test_uses_of_equity_are_unknown_while_a_price_is_missing() -> None:
 @pytest.mark.parametrize(
     ("desk", "stop_fraction", "room"),
     [
-        (book(), "0.02", "1500"),  # order notional
+        (book(), "0.02", "1000"),  # what needs no person
         (book(), "0.1", "1000"),  # trade risk
         (book(cash=D(8000), positions={BTC: held(20)}), "0.02", "500"),  # concentration
         (book(cash=D(1500), positions={ETH: held(850, at=10, stop="9.99")}), "0.02", "500"),  # exposure
@@ -119,7 +119,8 @@ def test_the_room_for_an_entry_is_what_the_tightest_limit_leaves(desk: Book, sto
 
 
 def test_the_room_leaves_cash_for_fee_and_slippage() -> None:
-    seen, wide = view(), policy(max_order_notional=D(1), max_position=D(1), max_exposure=D(1))
+    wide = policy(max_order_notional=D(1), max_position=D(1), max_exposure=D(1), ask="never")
+    seen = view()
     room = headroom_notional(book(), seen.instrument, seen, wide, stop_fraction=D("0.001"))
     assert room * D("1.001") * D("1.01") <= 10_000 < (room + D("0.01")) * D("1.001") * D("1.01")
 

@@ -44,6 +44,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_orders_per_minute": 5,
         "max_orders_per_day": 100,
         "max_exit_silence_s": 60,
+        "ask": "outside-policy",
+        "approve_above": D("0.1"),
+        "approval_window_s": 900,
+        "max_approval_drift": D("0.01"),
     }
     assert list(LIMITS) == list(structs.asdict(Policy()))
 

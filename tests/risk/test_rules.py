@@ -463,6 +463,27 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
         {"asked": buy(), "of": book(breaks={"ETH": "ours 1, the venue's 2"})},
         "book and venue disagree about BTC (ours 1, the venue's 2): no entries there until it is settled",
     ),
+    (
+        "approval",
+        "size",
+        {"asked": buy("10.1")},
+        {"asked": buy("10")},
+        "the entry is 10.1 % of equity; above 10.0 % a person decides",
+    ),
+    (
+        "approval",
+        "always",
+        {"asked": buy("0.1"), "limits": policy(ask="always")},
+        {"asked": buy("15"), "limits": policy(ask="never")},
+        "a person decides every entry",
+    ),
+    (
+        "approval",
+        "approved, and the price moved on",
+        {"asked": buy("12"), "seen": view(shown=D("98.9"))},
+        {"asked": buy("12"), "seen": view(shown=D("99.1"))},
+        "the price 100 is 1.1 % from 98.9, at which a person was asked; the limit is 1.0 %",
+    ),
 ]
 
 
@@ -521,7 +542,7 @@ def test_a_distant_stop_of_a_limit_order_is_held_against_its_own_price() -> None
 
 def test_a_sound_instrument_with_tiny_steps_never_overflows() -> None:
     tiny = spot(BTC, lot="1e-18", tick="1e-18")
-    assert failing(buy("10.123456789012345678"), seen=view(instrument=tiny)) == []
+    assert failing(buy("9.123456789012345678"), seen=view(instrument=tiny)) == []
 
 
 def test_a_trailing_stop_counts_from_its_peak() -> None:

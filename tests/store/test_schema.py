@@ -36,7 +36,13 @@ def test_the_sql_of_the_hot_path_fills_every_column(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         assert columns(db, "events") == chain.COLUMNS
         for table in projections.PROJECTIONS:
-            here = {"orders": "ORDER", "fills": "FILL", "positions": "POSITION", "equity": "EQUITY"}[table]
+            here = {
+                "orders": "ORDER",
+                "fills": "FILL",
+                "positions": "POSITION",
+                "equity": "EQUITY",
+                "proposals": "PROPOSAL",
+            }[table]
             assert set(columns(db, table).split(", ")) == set(getattr(projections, here).split(", "))
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from trade_mcp.domain.approvals import Answer, By, OrderProposal
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Fill, Order, OrderRequest, Source
 
@@ -31,6 +32,7 @@ class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
     quote: str
     capital: Decimal
     holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
+    mode: str = ""  # "live" needs arming; "": paper
 
 
 class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):
@@ -118,6 +120,43 @@ class StateChanged(Event, frozen=True, tag="state_changed"):
     by: Source
 
 
+class Armed(Event, frozen=True, tag="armed"):
+    """A person let a live desk trade, from one real time until another."""
+
+    since: datetime
+    until: datetime
+    by: By
+
+
+class Disarmed(Event, frozen=True, tag="disarmed"):
+    reason: str
+    by: Source
+
+
+class ProposalMade(Event, frozen=True, tag="proposal_made"):
+    """An entry waits for a person: every rule passed, and it is larger than what needs none."""
+
+    proposal: OrderProposal
+
+
+class ProposalDecided(Event, frozen=True, tag="proposal_decided"):
+    proposal_id: str
+    order_id: str
+    answer: Answer
+    by: By
+    real_at: datetime
+    reason: str = ""
+
+
+class Denied(Event, frozen=True, tag="denied"):
+    """Somebody tried what is not theirs to do: a wrong passphrase, a forged token, an answer that came too late."""
+
+    act: str  # "arm", "approve", "confirm", "resume"
+    why: str
+    by: Source
+    order_id: str = ""
+
+
 class DustBooked(Event, frozen=True, tag="dust_booked"):
     """What is left of a position is below the venue's minimums: it holds no slot and needs no stop."""
 
@@ -180,6 +219,11 @@ AnyEvent = (
     | PeakRaised
     | OwnerChanged
     | StateChanged
+    | Armed
+    | Disarmed
+    | ProposalMade
+    | ProposalDecided
+    | Denied
     | DustBooked
     | FlowRecorded
     | BreakSeen
@@ -214,4 +258,8 @@ def order_id_of(event: Event) -> str:
         return event.order.order_id
     if isinstance(event, OrderRefused):
         return event.request.order_id
+    if isinstance(event, ProposalMade):
+        return event.proposal.request.order_id
+    if isinstance(event, ProposalDecided | Denied):
+        return event.order_id
     return event.order_id if isinstance(event, Alarm) else ""

@@ -26,13 +26,21 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
                 _fill(book, order, event.fill)
         case e.LedgerOpened():
             book.venue, book.account, book.feed = event.venue, event.account, event.feed
-            book.synthetic, book.quote = event.synthetic, event.quote
+            book.synthetic, book.quote, book.mode = event.synthetic, event.quote, event.mode
             book.cash = book.deposits = book.equity = book.peak_equity = event.capital
             book.external = dict(event.holdings)
         case e.PolicyAdopted():
             book.policy, book.policy_text = event.policy, event.text
         case e.StateChanged():
             book.state, book.state_reason = event.state, event.reason
+        case e.Armed():
+            book.armed_since, book.armed_until = event.since, event.until
+        case e.Disarmed():
+            book.armed_since = book.armed_until = None
+        case e.ProposalMade(proposal=proposal):
+            book.proposals[proposal.proposal_id] = proposal
+        case e.ProposalDecided():
+            book.proposals.pop(event.proposal_id, None)
         case e.ExitsChanged(symbol=symbol, levels=new):
             book.positions[symbol] = structs.replace(book.positions[symbol], levels=new, by_hand=True)
         case e.PeakRaised(symbol=symbol, peak=peak):
@@ -53,7 +61,7 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
         case e.EquityMarked(equity=equity):
             book.equity = equity
             book.peak_equity = max(book.peak_equity, equity)
-        case e.OrderRefused() | e.Alarm():
+        case e.OrderRefused() | e.Alarm() | e.Denied():
             pass
         case _:
             raise AssertionError(f"no fold for {type(event).__name__}")

@@ -5,9 +5,10 @@ from decimal import ROUND_FLOOR, Decimal
 
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.instrument import ZERO, Instrument
-from trade_mcp.risk.policy import Policy
+from trade_mcp.risk.policy import OUTSIDE, Policy
 from trade_mcp.risk.proposal import Kind, Proposal, View
 from trade_mcp.risk.rules import RULES
+from trade_mcp.risk.rules.approval import unasked
 from trade_mcp.risk.standing import SLACK, standing
 from trade_mcp.risk.verdict import Verdict
 
@@ -29,8 +30,14 @@ def assess(proposal: Proposal, policy: Policy) -> tuple[Verdict, ...]:
 
 
 def refused(verdicts: Iterable[Verdict]) -> bool:
-    """Whether any rule said no."""
-    return not all(verdict.passed for verdict in verdicts)
+    """Whether any rule said no; that a person is to be asked is none."""
+    return not all(verdict.passed or unasked(verdict) for verdict in verdicts)
+
+
+def to_ask(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """The verdict because of which a person is asked, if nothing but that stands in the way."""
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    return failed[0] if len(failed) == 1 and unasked(failed[0]) else None
 
 
 def headroom_notional(
@@ -43,8 +50,9 @@ def headroom_notional(
 ) -> Decimal:
     """The largest notional at the ask (quote currency, rounded down) that a market entry may have now.
 
-    Under order notional, concentration, exposure, cash with fees and ``SLACK``, heat, and trade risk, for a stop
-    ``stop_fraction`` below the price (1: no stop). 0 while equity is unknown. The loop sizes its own orders to it.
+    Under order notional, what needs no person, concentration, exposure, cash with fees and ``SLACK``, heat, and trade
+    risk, for a stop ``stop_fraction`` below the price (1: no stop). 0 while equity is unknown. The loop sizes its own
+    orders to it.
     """
     now = standing(book, view.marks)
     if now.equity is None or not 0 < stop_fraction <= 1:
@@ -52,6 +60,7 @@ def headroom_notional(
     paid = 1 + instrument.taker_fee
     room = min(
         policy.max_order_notional * now.equity,
+        (policy.approve_above if policy.ask == OUTSIDE else 1) * now.equity,
         policy.max_position * now.equity - now.notionals.get(instrument.symbol, ZERO),
         policy.max_exposure * now.equity - now.exposure,
         (book.cash - now.reserved * paid) / (paid * (1 + SLACK)),

@@ -12,7 +12,10 @@ from msgspec import Struct, structs
 from trade_mcp.domain.errors import BadConfig
 
 EQUITY, PRICE, SECONDS, COUNT = "fraction of equity", "fraction of price", "s", "count"
-SWITCH, SYMBOLS, HOLDINGS = "switch", "symbols", "holdings"
+SWITCH, SYMBOLS, HOLDINGS, CHOICE = "switch", "symbols", "holdings", "choice"
+
+NEVER, OUTSIDE, ALWAYS = "never", "outside-policy", "always"  # when an entry waits for a person
+CHOICES = {"ask": (NEVER, OUTSIDE, ALWAYS)}
 
 type Holdings = dict[str, Decimal | None]
 
@@ -38,6 +41,10 @@ class Policy(Struct, frozen=True):
     max_orders_per_minute: int = 5
     max_orders_per_day: int = 100
     max_exit_silence_s: int = 60
+    ask: str = OUTSIDE
+    approve_above: Decimal = Decimal("0.1")
+    approval_window_s: int = 900
+    max_approval_drift: Decimal = Decimal("0.01")
 
 
 class Limit(Struct, frozen=True, gc=False):
@@ -69,6 +76,10 @@ LIMITS: dict[str, Limit] = {
     "max_orders_per_minute": Limit("entries in a minute", COUNT, "orders_per_minute", 1, 10_000),
     "max_orders_per_day": Limit("entries in a day", COUNT, "orders_per_day", 1, 1_000_000),
     "max_exit_silence_s": Limit("silence of the watcher", SECONDS, "watcher_alive", 1, 3_600),
+    "ask": Limit("which entries wait for a person", CHOICE, "approval"),
+    "approve_above": Limit("one entry without asking a person", EQUITY, "approval"),
+    "approval_window_s": Limit("how long an entry waits for a person", SECONDS, "approval", 10, 86_400),
+    "max_approval_drift": Limit("price since the person was asked", PRICE, "approval"),
 }
 
 
@@ -124,6 +135,8 @@ def _checked(key: str, value: Any) -> Any:
         return _symbols(key, value)
     if limit.unit == HOLDINGS:
         return _holdings(key, value)
+    if limit.unit == CHOICE:
+        return _choice(key, value)
     return _number(key, value, limit=limit)
 
 
@@ -160,6 +173,13 @@ def _switch(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise BadConfig(f"[limits] {key} = {value!r}: expected true or false", hint=_example(key))
     return value
+
+
+def _choice(key: str, value: Any) -> str:
+    if value not in CHOICES[key]:
+        said = " or ".join(f'"{choice}"' for choice in CHOICES[key])
+        raise BadConfig(f"[limits] {key} = {value!r}: expected {said}", hint=_example(key))
+    return str(value)
 
 
 def _symbols(key: str, value: Any) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ class View(Struct, frozen=True, gc=False, kw_only=True):
     policy_here: str = ""
     policy_keys: tuple[str, ...] = ()
     watcher_silence_s: float | None = None
+    halted: str = ""  # why trading is halted beyond what the book says: the flag file, a live desk that is not armed
+    shown: Decimal | None = None  # the price at which a person approved this entry
 
 
 class Proposal(Struct, frozen=True, gc=False, kw_only=True):

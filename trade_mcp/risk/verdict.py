@@ -225,6 +225,19 @@ def _venue_break(v: Verdict) -> str:
     return f"book and venue disagree about {currency} ({why}): no entries there until it is settled"
 
 
+def _approval(v: Verdict) -> str:
+    case, *rest = v.detail
+    if case == "none":
+        return "a person decides no entry like this"
+    if case == "always":
+        return "a person decides every entry"
+    measured, limit = percents(v.measured, v.limit)
+    if case == "size":
+        return f"the entry is {measured} of equity; above {limit} a person decides"
+    price, shown = map(plain, rest)
+    return f"the price {price} is {measured} from {shown}, at which a person was asked; the limit is {limit}"
+
+
 SENTENCES: dict[str, Callable[[Verdict], str]] = {
     "finite": _finite,
     "trading_state": _trading_state,
@@ -249,4 +262,5 @@ SENTENCES: dict[str, Callable[[Verdict], str]] = {
     "orders_per_day": _count_of("entries within a day"),
     "watcher_alive": _watcher_alive,
     "venue_break": _venue_break,
+    "approval": _approval,
 }

@@ -4,13 +4,20 @@ import sqlite3
 from decimal import Decimal
 
 from trade_mcp.domain import events as e
+from trade_mcp.domain.approvals import OrderProposal
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.order import Order
 from trade_mcp.domain.position import Position
 from trade_mcp.store.text import as_json, exact, when, whenever
 
 # Tables that `rebuild` makes anew, each with the key of its rows.
-PROJECTIONS = {"orders": "order_id", "fills": "seq", "positions": "symbol", "equity": "seq"}
+PROJECTIONS = {
+    "orders": "order_id",
+    "fills": "seq",
+    "positions": "symbol",
+    "equity": "seq",
+    "proposals": "proposal_id",
+}
 
 ORDER = (
     "order_id, placed, seq, at, symbol, side, type, role, source, strategy, status, size, filled, cost, limit_price,"
@@ -23,6 +30,11 @@ FILL = (
 )
 POSITION = "symbol, seq, size, entry, cost, realised, fees, owner, strategy, entry_id, opened_at, stop, target, dust"
 EQUITY = "seq, at, equity, cash, exposure, heat, marks"
+PROPOSAL = (
+    "proposal_id, placed, seq, order_id, at, symbol, source, strategy, size, price, notional, status, expires_at,"
+    " decided_at, decided_by, note, payload"
+)
+WAITING = "waiting"
 
 
 def insert(table: str, columns: str) -> str:
@@ -45,6 +57,10 @@ ADD_FILL = insert("fills", FILL)
 KEEP_POSITION = upsert("positions", POSITION, key="symbol", changing=POSITION.removeprefix("symbol, "))
 DROP_POSITION = "DELETE FROM positions WHERE symbol = ?"
 ADD_EQUITY = insert("equity", EQUITY)
+ADD_PROPOSAL = insert("proposals", PROPOSAL)
+DECIDE_PROPOSAL = (
+    "UPDATE proposals SET seq = ?, status = ?, decided_at = ?, decided_by = ?, note = ? WHERE proposal_id = ?"
+)
 
 
 class Before:
@@ -79,6 +95,11 @@ def project(cursor: sqlite3.Cursor, seq: int, event: e.Event, *, before: Before,
             marks = as_json(event.marks)
             money = (event.equity, event.cash, event.exposure, event.heat)
             cursor.execute(ADD_EQUITY, (seq, when(event.at), *map(str, money), marks))
+        case e.ProposalMade(proposal=proposal):
+            _proposal(cursor, seq, proposal)
+        case e.ProposalDecided():
+            decided = (event.answer, when(event.real_at), event.by, event.reason)
+            cursor.execute(DECIDE_PROPOSAL, (seq, *decided, event.proposal_id))
 
 
 def _order(cursor: sqlite3.Cursor, seq: int, order: Order) -> None:
@@ -133,6 +154,31 @@ def _fill(cursor: sqlite3.Cursor, seq: int, event: e.Filled, account: str, entry
             order.source,
             order.role,
             order.strategy,
+        ),
+    )
+
+
+def _proposal(cursor: sqlite3.Cursor, seq: int, proposal: OrderProposal) -> None:
+    request = proposal.request
+    money = (str(proposal.size), str(proposal.price), str(proposal.notional))
+    cursor.execute(
+        ADD_PROPOSAL,
+        (
+            proposal.proposal_id,
+            seq,
+            seq,
+            request.order_id,
+            when(proposal.at),
+            request.symbol,
+            proposal.source,
+            request.strategy,
+            *money,
+            WAITING,
+            when(proposal.expires_at),
+            None,
+            "",
+            "",
+            as_json(proposal),
         ),
     )
 

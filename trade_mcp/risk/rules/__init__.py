@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Proposal
-from trade_mcp.risk.rules import book, market, pace, size, state
+from trade_mcp.risk.rules import approval, book, market, pace, size, state
 from trade_mcp.risk.verdict import Verdict
 
 Check = Callable[[Proposal, Policy], Verdict | None]
@@ -51,4 +51,5 @@ RULES: tuple[Rule, ...] = (
     Rule("orders_per_day", pace.orders_per_day, entry=True, numbers=False),
     Rule("watcher_alive", state.watcher_alive, entry=True, numbers=False),
     Rule("venue_break", state.venue_break, entry=True, numbers=False),
+    Rule("approval", approval.approval, entry=True),
 )

@@ -11,14 +11,16 @@ PROTECTIVE = frozenset({Role.CLOSE, Role.STOP, Role.TARGET})
 
 def trading_state(proposal: Proposal, policy: Policy) -> Verdict:
     """Active: everything. Reducing: reductions and cancels. Halted: cancels and protective reductions."""
-    state, kind, order = proposal.book.state, proposal.kind, proposal.order
+    book, halted = proposal.book, proposal.view.halted
+    state, reason = (TradingState.HALTED, halted) if halted else (book.state, book.state_reason)
+    kind, order = proposal.kind, proposal.order
     if state is TradingState.ACTIVE or kind is Kind.CANCEL:
         passed = True
     elif state is TradingState.REDUCING:
         passed = kind is Kind.REDUCE
     else:
         passed = kind is Kind.REDUCE and order is not None and order.role in PROTECTIVE
-    return Verdict("trading_state", passed, state.value, None, (kind.value, proposal.book.state_reason))
+    return Verdict("trading_state", passed, state.value, None, (kind.value, reason))
 
 
 def policy_in_force(proposal: Proposal, policy: Policy) -> Verdict:

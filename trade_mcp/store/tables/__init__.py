@@ -8,8 +8,9 @@ from trade_mcp.store.tables.clerk import AlertRow, JobRow, OutboxRow
 from trade_mcp.store.tables.ledger import APPEND_ONLY, BookRow, EventRow
 from trade_mcp.store.tables.memory import DecisionRow, SignalRow, TickRow
 from trade_mcp.store.tables.metrics import MetricRow
+from trade_mcp.store.tables.operator import OperatorRow
 from trade_mcp.store.tables.programs import HeartbeatRow, LeaseRow, MarketTimeRow
-from trade_mcp.store.tables.projections import EquityRow, FillRow, OrderRow, PositionRow
+from trade_mcp.store.tables.projections import EquityRow, FillRow, OrderRow, PositionRow, ProposalRow
 from trade_mcp.store.tables.reports import ReportRow
 
 metadata = Row.metadata
@@ -37,9 +38,11 @@ __all__ = [
     "LeaseRow",
     "MarketTimeRow",
     "MetricRow",
+    "OperatorRow",
     "OrderRow",
     "OutboxRow",
     "PositionRow",
+    "ProposalRow",
     "ReportRow",
     "SignalRow",
     "TickRow",

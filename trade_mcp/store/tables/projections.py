@@ -1,4 +1,4 @@
-"""What people query: orders, fills, positions, equity. Written with the event that changes them, never alone."""
+"""What people query: orders, fills, positions, equity, proposals. Written with their events, never alone."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -93,6 +93,31 @@ class PositionRow(Row, table=True):
     stop: Decimal | None = Field(sa_column=Column(Money))
     target: Decimal | None = Field(sa_column=Column(Money))
     dust: bool
+
+
+class ProposalRow(Row, table=True):
+    """One entry that waited, or waits, for a person. ``placed`` is the event that made it, ``seq`` its last."""
+
+    __tablename__ = "proposals"
+    __table_args__ = (Index("proposals_placed", "placed"),)
+
+    proposal_id: str = Field(sa_column=Column(Text, primary_key=True, nullable=False))
+    placed: int
+    seq: int
+    order_id: str = Field(sa_type=Text)
+    at: datetime = Field(sa_column=Column(Moment, nullable=False))
+    symbol: str = Field(sa_type=Text)
+    source: str = Field(sa_type=Text)
+    strategy: str = Field(sa_type=Text)
+    size: Decimal = Field(sa_column=Column(Money, nullable=False))
+    price: Decimal = Field(sa_column=Column(Money, nullable=False))
+    notional: Decimal = Field(sa_column=Column(Money, nullable=False))
+    status: str = Field(sa_type=Text)  # "waiting", or the answer
+    expires_at: datetime = Field(sa_column=Column(Moment, nullable=False))  # real time, as the next
+    decided_at: datetime | None = Field(sa_column=Column(Moment))
+    decided_by: str = Field(sa_type=Text)
+    note: str = Field(sa_type=Text)
+    payload: str = Field(sa_type=Text)  # the whole proposal, exact
 
 
 class EquityRow(Row, table=True):

@@ -19,7 +19,8 @@ from trade_mcp.desk.exits import Exits
 from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
-from trade_mcp.desk.reconcile import Reconcile
+from trade_mcp.desk.marks import Marks
+from trade_mcp.desk.reconcile import Reconcile, first_cursors
 from trade_mcp.desk.send import Sender
 from trade_mcp.desk.signals import Signals
 from trade_mcp.desk.watch import Watch
@@ -32,15 +33,18 @@ from trade_mcp.logs.orders import tell
 from trade_mcp.office.health import Expected, Health, health
 from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
-from trade_mcp.ports import Feed, Venue
+from trade_mcp.ports import Feed, Hours, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
 from trade_mcp.settings.sections import parameters
+from trade_mcp.sources.hours import TradingHours
 from trade_mcp.sources.voices import Voice, checked, voice
+from trade_mcp.store.correlations import Known
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
 from trade_mcp.store.spill import Spill
+from trade_mcp.store.worth import began
 from trade_mcp.venues import VENUES
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
@@ -66,6 +70,8 @@ class App:
         self.heartbeats: Heartbeats = parts["heartbeats"]
         self.judge: Judge = parts["judge"]
         self.gate: Gate = parts["gate"]
+        self.reconcile: Reconcile = parts["reconcile"]
+        self.hours: Hours = parts["hours"]
         self.watch: Watch = parts["watch"]
         self.signals: Signals = parts["signals"]
         self.decide: Decide = parts["decide"]
@@ -130,6 +136,10 @@ def build(settings: Settings, program: str) -> App:
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
+        hours = TradingHours(symbols, stocks=settings.calendar.stocks, exchange=settings.calendar.exchange)
+        hours.check(own.quiet_hours, clock.market())
+        fresh = began(engine) is None
+        cursors = first_cursors(venue) if fresh else {}
         opening = LedgerOpened(
             venue=venue.name,
             account=venue.account,
@@ -137,13 +147,22 @@ def build(settings: Settings, program: str) -> App:
             synthetic=feed.synthetic,
             quote=quote,
             capital=settings.desk.capital,
-            holdings=_external(settings, venue, quote),
+            holdings=_external(settings, venue, quote) if fresh else {},
         )
-        ledger = open_ledger(engine, opening, _adopted(own, program), code=__version__, clock=clock, tell=tell)
+        ledger = open_ledger(
+            engine, opening, _adopted(own, program), cursors=cursors, code=__version__, clock=clock, tell=tell
+        )
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)
-        judge = Judge(market, clock=clock, heartbeats=heartbeats, own=own)
+        judge = Judge(
+            market,
+            clock=clock,
+            heartbeats=heartbeats,
+            hours=hours,
+            correlations=Known(engine, clock=clock),
+            own=own,
+        )
         sender = Sender(ledger, venue, clock=clock, leases=leases)
         exits = Exits(ledger, market, sender, judge=judge, clock=clock)
         gate = Gate(
@@ -156,7 +175,8 @@ def build(settings: Settings, program: str) -> App:
             clock=clock,
             rules=settings.exit_rules,
         )
-        reconcile = Reconcile(ledger, venue, sender, clock=clock)
+        reconcile = Reconcile(ledger, venue, sender, market=market, clock=clock)
+        marks = Marks(ledger, market, gate, judge=judge, hours=hours, clock=clock, make_id=new_id)
         signals = Signals(market, voices, weights=settings.loop.weights)
         app = App(
             settings,
@@ -172,7 +192,9 @@ def build(settings: Settings, program: str) -> App:
             heartbeats=heartbeats,
             judge=judge,
             gate=gate,
-            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, clock=clock),
+            reconcile=reconcile,
+            hours=hours,
+            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, marks=marks, clock=clock),
             signals=signals,
             decide=Decide(
                 ledger,

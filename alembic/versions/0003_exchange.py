@@ -14,6 +14,21 @@ MONEY = sa.Numeric(38, 18).with_variant(sa.Text(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "venue_cursors",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "correlations",
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.Text(), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("shrinkage", sa.Float(), nullable=False),
+        sa.Column("pairs", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("day"),
+    )
+    op.create_table(
         "operator",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),

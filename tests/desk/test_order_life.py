@@ -15,7 +15,6 @@ from trade_mcp.domain.errors import BadInput, IdConflict, LeaseLost
 from trade_mcp.domain.events import Alarm, OrderCancelling, TradingState
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderType, Role, Side, Source, Status
-from trade_mcp.ports import Balance
 from trade_mcp.store import history, reads
 
 Stage = Callable[..., App]
@@ -247,25 +246,6 @@ def test_an_old_epoch_can_neither_write_nor_send(stage: Stage) -> None:  # fault
     with pytest.raises(LeaseLost):
         app.gate.submit(buy(), Source.LOOP, lease=lease)
     assert reads.orders(app.engine)[0] == []
-
-
-def test_a_break_seen_twice_stops_entries_until_it_is_settled(stage: Stage) -> None:
-    app = stage()
-    app.gate.submit(buy(), Source.MODEL)
-    line = losing(app)
-    reconcile = app.watch._reconcile
-    real = app.venue.balances
-    line.balances = lambda: {**real(), "BTC": Balance(D(5), D(0))}  # type: ignore[attr-defined]
-    reconcile._venue = line  # type: ignore[assignment]
-    reconcile.balances()
-    assert not app.log.refresh().breaks
-    reconcile.balances()
-    assert "BTC" in app.log.refresh().breaks
-    assert "venue_break" in {v.rule for v in app.gate.submit(buy("b", "0.5"), Source.MODEL).failed}
-    reconcile._venue = app.venue
-    reconcile.balances()
-    assert not app.log.refresh().breaks
-    assert any("the book says" in alarm.text for alarm in history.events(app.engine, (Alarm,)))  # type: ignore[attr-defined]
 
 
 def test_the_stop_sells_and_leaves_nothing_behind(stage: Stage) -> None:

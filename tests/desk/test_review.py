@@ -8,6 +8,7 @@ import pytest
 
 from desk.stage import BTC, ETH, STEP, STOP_2, WARM, buy, flat, losing, on, watched
 from trade_mcp.app import App
+from trade_mcp.desk.breaks import LAG_S
 from trade_mcp.desk.exits import Armed
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadInput, IdConflict, VenueRejected
@@ -233,8 +234,11 @@ def test_a_fill_that_is_not_written_yet_is_no_break(stage: Stage, monkeypatch: p
     line.lose = lambda call: "after"
     audit = app.watch._reconcile.audit
     monkeypatch.setattr(
-        app.watch._reconcile, "audit", lambda: (audit(), app.gate.submit(buy("b", size="0.5"), Source.MODEL))
+        app.watch._reconcile, "audit", lambda lease: (audit(), app.gate.submit(buy("b", size="0.5"), Source.MODEL))
     )
+    real = app.clock.boot
+    app.watch.step()
+    monkeypatch.setattr(app.clock, "boot", lambda: real() + LAG_S)
     app.watch.step()
     assert app.log.refresh().breaks == {} and app.log.book.positions[BTC].size == D("0.5")
 

@@ -169,10 +169,15 @@ def test_fault_31_a_stop_that_the_venue_holds_as_a_plain_limit_is_told_and_place
     (before,) = stops(app)
     line = between(app)
 
+    def plain(report: Report | None) -> Report | None:
+        if report is None or report.order_id != before[0]:
+            return report
+        return structs.replace(report, type=OrderType.LIMIT, trigger_price=None, limit_price=before[2])
+
     def plain_limit(call: str, answer: Any) -> Any:
-        if call == "order" and answer is not None and answer.order_id == before[0]:
-            return structs.replace(answer, type=OrderType.LIMIT, trigger_price=None, limit_price=before[2])
-        return answer
+        if call == "open_orders":
+            return [plain(report) for report in answer]
+        return plain(answer) if call == "order" else answer
 
     line.change = plain_limit
     app.watch._audited = None

@@ -176,7 +176,7 @@ class Exits:
     def _note_dust(self, ledger: Ledger, symbol: str, position: Position) -> None:
         if self._is_new_dust(ledger.book, symbol):
             base = self._market.instrument(symbol).base
-            ledger.append(DustBooked(symbol, position.size))
+            ledger.append(DustBooked(symbol, position.size, self._clock.market()))
             ledger.append(Alarm(f"{position.size:f} {base} is below what the venue sells: dust", symbol=symbol))
 
     def _orders(self, ledger: Ledger, symbol: str, wanted: tuple[Leg, ...]) -> tuple[Order, ...]:
@@ -211,11 +211,12 @@ def free_size(book: Book, symbol: str, instrument: Instrument, *, besides: str =
     """What may still be sold: the position less what sells in flight may take, in whole lots.
 
     Exits do not count (they are replaced), nor does the order with the id ``besides``. Coins that went as fees of
-    other symbols, beyond what was there before us, are not there to be sold.
+    other symbols, beyond what was there before us, and coins that the venue says it does not have, cannot be sold.
     """
     sells = (o for o in book.live(symbol) if o.side is Side.SELL and o.role not in EXIT_ROLES)
     taken = (o.open_size for o in sells if o.order_id != besides)
-    there = book.position(symbol).size + min(book.external.get(instrument.base, ZERO), ZERO)
+    gone = book.missing.get(instrument.base, ZERO) - min(book.external.get(instrument.base, ZERO), ZERO)
+    there = book.position(symbol).size - gone
     return instrument.round_size(max(there - sum(taken, ZERO), ZERO))
 
 

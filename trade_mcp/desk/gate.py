@@ -13,6 +13,7 @@ from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, LedgerUnwritable, TradeError
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
@@ -219,14 +220,13 @@ class Gate:
         return Receipt("state_set" if before is not state else "nothing", f"trading is {state} ({reason})")
 
     def sweep_entries(self, lease: Lease | None = None) -> None:
-        """While trading is not active, no entry stays alive: journal the intent and cancel each."""
-        if self._log.refresh().state is e.TradingState.ACTIVE:
+        """Where trading is halted, all of it or a symbol by a break, no entry lives: intents first, then cancels."""
+        book = self._log.refresh()
+        if not any(_halted(book, order) for order in book.live()):
             return
         with self._log.writing(lease) as ledger:
-            entries = [order for order in ledger.book.live() if order.role is Role.ENTRY]
-            for order in entries:
-                if order.status is Status.WORKING:
-                    note = f"trading is {ledger.book.state}"
+            for order in [order for order in ledger.book.live() if order.status is Status.WORKING]:
+                if note := _halted(ledger.book, order):
                     ledger.append(e.OrderCancelling(structs.replace(order, status=Status.CANCELLING, note=note)))
             cancelling = [
                 order for order in ledger.book.live() if order.role is Role.ENTRY and order.status is Status.CANCELLING
@@ -445,6 +445,16 @@ class Gate:
             return self._market.quote(symbol).bid
         except FeedError:
             return position.entry
+
+
+def _halted(book: Book, order: Order) -> str:
+    """Why an entry may not stay alive; "" for what may."""
+    if order.role is not Role.ENTRY:
+        return ""
+    if book.state is not e.TradingState.ACTIVE:
+        return f"trading is {book.state}"
+    broken = next((currency for currency in order.symbol.split("/") if currency in book.breaks), "")
+    return f"book and venue differ about {broken}" if broken else ""
 
 
 def _receipt_of(known: Order, request: OrderRequest) -> Receipt:

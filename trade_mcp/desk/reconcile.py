@@ -1,34 +1,44 @@
-"""Reconcile: the book against what the venue says. The venue wins; a break that stays halts its symbol."""
+"""Reconcile: the book against what the venue says of orders, fills, transfers and balances. The venue wins.
 
-from decimal import Decimal
+Our own orders are settled by their id, other hands' doings are recorded as external, and what still differs halts its
+currency (`breaks`). Nothing here places an order.
+"""
 
 from msgspec import structs
 
+from trade_mcp.desk.breaks import Breaks
+from trade_mcp.desk.compare import Difference, differing, unlike
+from trade_mcp.desk.foreign import Foreign
+from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import Sender
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.events import Alarm, BreakSeen, BreakSettled, OrderCancelling
-from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.events import Alarm, OrderCancelling, OrderReopened
 from trade_mcp.domain.order import Order, Report, Status
 from trade_mcp.ports import Clock, Venue
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
-Difference = tuple[str, Decimal, Decimal]  # currency, ours, the venue's
+FILLS, TRANSFERS = "fills", "transfers"  # names of the cursors kept in the ledger
 
 
 class Reconcile:
-    """Settles orders nobody heard of, books missed fills, compares balances."""
+    """Settles orders nobody heard of, books missed fills, tells of other hands, compares balances."""
 
-    def __init__(self, ledger: Log, venue: Venue, sender: Sender, *, clock: Clock):
+    def __init__(self, ledger: Log, venue: Venue, sender: Sender, *, market: Market, clock: Clock):
         self._log, self._venue, self._sender, self._clock = ledger, venue, sender, clock
-        self._cursor = ""
-        self._suspects: tuple[int, list[Difference]] = (-1, [])
+        self.foreign = Foreign(ledger, market=market, clock=clock)
+        self.breaks = Breaks(ledger, venue, market=market, clock=clock)
 
-    def fills(self) -> set[str]:
-        """Book everything the venue reports since the last look; the symbols it changed."""
-        reports, cursor = self._venue.reports_since(self._cursor)
+    def fills(self, lease: Lease | None = None) -> set[str]:
+        """Book everything the venue reports since the last known trade; the symbols it changed."""
+        before = self._log.cursor(FILLS)
+        reports, cursor = self._venue.reports_since(before)
         changed = self._sender.record(reports)
-        self._cursor = cursor  # only after it is written: a failure looks again
+        others = [report for report in reports if report.fills and self._log.order(report.order_id) is None]
+        if others or cursor != before:
+            with self._log.writing(lease) as ledger:
+                changed |= self.foreign.trades(ledger, others)
+                ledger.keep_cursor(FILLS, cursor)  # with what it read: a failure looks again
         return changed
 
     def pending(self) -> None:
@@ -40,80 +50,69 @@ class Reconcile:
         cancelling = [order for order in self._log.refresh().live() if order.status is Status.CANCELLING]
         self._sender.cancel(cancelling)
 
-    def audit(self) -> None:
-        """Every live order of ours is asked for one by one: one that is gone, or another there, is found out."""
+    def audit(self, lease: Lease | None = None) -> None:
+        """Every order that should rest against every order that does, whatever the stream said, and transfers."""
+        resting = {report.order_id: report for report in self._venue.open_orders()}
         for order in list(self._log.refresh().live()):
             if order.status is Status.WORKING:
-                self._sender.settle(order)
-                self._compare(order)
+                self._check(order, resting.get(order.order_id))
+        for order_id, report in resting.items():
+            known = self._log.order(order_id)
+            if known is not None and not known.live:
+                self._revive(known, report)
+        self.foreign.orders(resting.values(), lease)
+        before = self._log.cursor(TRANSFERS)
+        moved, cursor = self._venue.transfers_since(before)
+        if moved or cursor != before:
+            with self._log.writing(lease) as ledger:
+                self.foreign.transfers(ledger, moved)
+                ledger.keep_cursor(TRANSFERS, cursor)
 
-    def _compare(self, order: Order) -> None:
-        """An order that the venue holds as something else than we asked for is told, and cancelled: exits are then
-        placed anew.
+    def balances(self, lease: Lease | None = None) -> None:
+        """Compare holdings; a difference that stays is a break."""
+        self.breaks.look(lease)
+
+    def _check(self, order: Order, report: Report | None) -> None:
+        """An order of ours that does not rest is asked for by itself: an empty list is no proof of an end. One that the
+        venue holds otherwise than we asked is told, and cancelled: exits are then placed anew.
         """
-        report = self._venue.order(order)
+        if report is None or report.filled > order.filled:  # gone, or filled since: its own answer has the fills
+            report = self._venue.order(order)
+        if report is None:
+            self._sender.settle(order)
+            return
+        self._sender.record((report,))
         now = self._log.refresh().orders.get(order.order_id)
-        if report is None or now is None or now.status is not Status.WORKING or not (wrong := unlike(now, report)):
+        if now is None or now.status is not Status.WORKING or not (wrong := unlike(now, report)):
             return
         text = f"the venue holds {order.order_id} otherwise than asked: {', '.join(wrong)}; it is cancelled"
+        self._take_back(now, text, note="not as asked")
+
+    def _revive(self, known: Order, report: Report) -> None:
+        """An order of ours that had ended rests there: adopted if nobody ended it, else cancelled once more."""
+        self._sender.record((report,))
+        now = self._log.order(known.order_id)
+        again = self._venue.order(known)
+        if now is None or now.live or again is None or again.status is not Status.WORKING:
+            return  # adopted; or the list was old, and the venue knows of its end
+        text = f"{known.order_id} was {known.status}, and it rests at the venue; it is cancelled"
+        self._take_back(now, text, note=f"was {known.status}, and rested there")
+
+    def _take_back(self, order: Order, text: str, *, note: str) -> None:
+        cancelling = structs.replace(order, status=Status.CANCELLING, note=note)
         with self._log.writing() as ledger:
             ledger.append(Alarm(text, order_id=order.order_id, symbol=order.symbol))
-            cancelling = structs.replace(now, status=Status.CANCELLING, note="not as asked")
+            if not order.live:
+                ledger.append(OrderReopened(structs.replace(order, status=Status.WORKING, note="")))
             ledger.append(OrderCancelling(cancelling))
         self._sender.cancel((cancelling,))
 
-    def balances(self, lease: Lease | None = None) -> None:
-        """Compare holdings; a difference seen in two passes with no event of ours between is a break."""
-        seq = self._log.refresh().seq
-        found = differences(self._log.book, self._venue)
-        seen_seq, seen = self._suspects
-        self._suspects = (seq, found)
-        book = self._log.book
-        breaks = [break_ for break_ in found if seen_seq == seq and break_ in seen]
-        fresh = [b for b in breaks if b[0] not in book.breaks]
-        gone = [c for c in book.breaks if c not in {b[0] for b in found}]
-        if not fresh and not gone:
-            return
-        with self._log.writing(lease) as ledger:
-            for currency, ours, venue in fresh:
-                reason = f"the book says {ours:f} {currency}, the venue {venue:f}"
-                ledger.append(BreakSeen(currency, ours, venue, reason))
-                ledger.append(Alarm(reason, symbol=currency))
-            for currency in gone:
-                ledger.append(BreakSettled(currency, "book and venue agree again"))
-        self._suspects = (-1, [])
 
-
-def unlike(order: Order, report: Report) -> list[str]:
-    """In what ``report`` is another order than ours: type, side, size, trigger, limit; what it leaves out is not."""
-    ours = {
-        "type": order.type,
-        "side": order.side,
-        "size": order.size,
-        "trigger": order.trigger_price,
-        "limit": order.limit_price,
-    }
-    theirs = {
-        "type": report.type,
-        "side": report.side,
-        "size": report.size,
-        "trigger": report.trigger_price,
-        "limit": report.limit_price,
-    }
-    wrong = {name: theirs[name] for name, asked in ours.items() if theirs[name] not in (None, asked)}
-    return [f"{name} {value} instead of {ours[name]}" for name, value in wrong.items()]
+def first_cursors(venue: Venue) -> dict[str, str]:
+    """Where the reading of ``venue`` begins for a new ledger: what happened before is in its first balances."""
+    return {FILLS: venue.reports_since("")[1], TRANSFERS: venue.transfers_since("")[1]}
 
 
 def differences(book: Book, venue: Venue) -> list[Difference]:
-    """Currencies in which the book (desk and external together) and the venue's account differ."""
-    ours: dict[str, Decimal] = dict(book.external)
-    ours[book.quote] = ours.get(book.quote, ZERO) + book.cash
-    for symbol, position in book.positions.items():
-        base = symbol.partition("/")[0]
-        ours[base] = ours.get(base, ZERO) + position.size
-    theirs = {currency: balance.total for currency, balance in venue.balances().items()}
-    return [
-        (currency, ours.get(currency, ZERO), theirs.get(currency, ZERO))
-        for currency in sorted(ours.keys() | theirs.keys())
-        if ours.get(currency, ZERO) != theirs.get(currency, ZERO)
-    ]
+    """Currencies in which the book and the venue's account differ now."""
+    return differing(book, venue.balances())

@@ -6,13 +6,10 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from trade_mcp.domain.approvals import OrderProposal
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import EXIT_ROLES, Order, Role, Side, Source
 from trade_mcp.domain.position import Position
-
-LIVE = "live"  # the mode in which money is real
 
 
 class Entered(Struct, frozen=True, gc=False):
@@ -41,9 +38,6 @@ class Book(Struct):
     policy_text: str = ""
     state: TradingState = TradingState.ACTIVE
     state_reason: str = ""
-    mode: str = ""  # "live" needs arming
-    armed_since: datetime | None = None  # real time
-    armed_until: datetime | None = None
     cash: Decimal = ZERO
     deposits: Decimal = ZERO  # capital plus flows
     realised: Decimal = ZERO  # before fees
@@ -53,19 +47,10 @@ class Book(Struct):
     positions: dict[str, Position] = field(default_factory=dict)  # open ones
     orders: dict[str, Order] = field(default_factory=dict)  # live ones
     external: dict[str, Decimal] = field(default_factory=dict)  # by currency: never ours to sell
+    foreign: dict[str, str] = field(default_factory=dict)  # orders of other hands that rest in the account
     breaks: dict[str, str] = field(default_factory=dict)  # currency -> why its symbols take no entries
-    proposals: dict[str, OrderProposal] = field(default_factory=dict)  # entries that wait for a person
+    missing: dict[str, Decimal] = field(default_factory=dict)  # of a broken currency: what the venue has less than we
     entered: list[Entered] = field(default_factory=list)  # accepted entries of the last day, oldest first
-
-    def unarmed(self, real: datetime) -> str:
-        """Why a live desk makes no entries at real time ``real``; "" while it is armed, and in every other mode."""
-        if self.mode != LIVE:
-            return ""
-        if self.armed_since is None or self.armed_until is None:
-            return "live trading is not armed"
-        if not self.armed_since <= real < self.armed_until:
-            return f"live trading was armed until {self.armed_until:%Y-%m-%d %H:%M} UTC"
-        return ""
 
     def position(self, symbol: str) -> Position:
         """The position in ``symbol``; a flat one if there is none."""

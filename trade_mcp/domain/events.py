@@ -7,7 +7,6 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from trade_mcp.domain.approvals import Answer, By, OrderProposal
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Fill, Order, OrderRequest, Source
 
@@ -32,7 +31,6 @@ class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
     quote: str
     capital: Decimal
     holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
-    mode: str = ""  # "live" needs arming; "": paper
 
 
 class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):
@@ -91,6 +89,16 @@ class Filled(OrderEvent, frozen=True, tag="filled"):
     fill: Fill
 
 
+class TakenOver(Filled, frozen=True, tag="taken_over"):
+    """Coins that were external became a position of the desk, at the price a person named. Nothing was traded.
+
+    The money they count as came by a `FlowRecorded` just before.
+    """
+
+    levels: Levels
+    reason: str = ""
+
+
 class ExitsChanged(Event, frozen=True, tag="exits_changed"):
     """A position's levels as somebody set them."""
 
@@ -120,43 +128,6 @@ class StateChanged(Event, frozen=True, tag="state_changed"):
     by: Source
 
 
-class Armed(Event, frozen=True, tag="armed"):
-    """A person let a live desk trade, from one real time until another."""
-
-    since: datetime
-    until: datetime
-    by: By
-
-
-class Disarmed(Event, frozen=True, tag="disarmed"):
-    reason: str
-    by: Source
-
-
-class ProposalMade(Event, frozen=True, tag="proposal_made"):
-    """An entry waits for a person: every rule passed, and it is larger than what needs none."""
-
-    proposal: OrderProposal
-
-
-class ProposalDecided(Event, frozen=True, tag="proposal_decided"):
-    proposal_id: str
-    order_id: str
-    answer: Answer
-    by: By
-    real_at: datetime
-    reason: str = ""
-
-
-class Denied(Event, frozen=True, tag="denied"):
-    """Somebody tried what is not theirs to do: a wrong passphrase, a forged token, an answer that came too late."""
-
-    act: str  # "arm", "approve", "confirm", "resume"
-    why: str
-    by: Source
-    order_id: str = ""
-
-
 class DustBooked(Event, frozen=True, tag="dust_booked"):
     """What is left of a position is below the venue's minimums: it holds no slot and needs no stop."""
 
@@ -165,10 +136,42 @@ class DustBooked(Event, frozen=True, tag="dust_booked"):
 
 
 class FlowRecorded(Event, frozen=True, tag="flow_recorded"):
-    """Money came (+) or went (-) by another hand than trading, in the quote currency."""
+    """Money came (+) or went (-) by another hand than trading, in the quote currency. It is no profit and no loss.
+
+    ``worth`` is what coins were worth at the market where ``amount`` is what they shall have cost.
+    """
 
     amount: Decimal
     reason: str
+    worth: Decimal | None = None
+
+    @property
+    def value(self) -> Decimal:
+        """What it added to equity."""
+        return self.amount if self.worth is None else self.worth
+
+
+class ExternalMoved(Event, frozen=True, tag="external_moved"):
+    """What is in the account and not the desk's changed by another hand: a trade, a transfer, a person's word.
+
+    ``ref`` is unique to what happened there, so that it is recorded once.
+    """
+
+    ref: str
+    moves: dict[str, Decimal]  # by currency: what came (+) and went (-)
+    text: str
+
+
+class ForeignOrderSeen(Event, frozen=True, tag="foreign_order_seen"):
+    """An order of another hand rests in the account. It is not ours to touch."""
+
+    ref: str
+    symbol: str
+    text: str
+
+
+class ForeignOrderGone(Event, frozen=True, tag="foreign_order_gone"):
+    ref: str
 
 
 class BreakSeen(Event, frozen=True, tag="break_seen"):
@@ -215,17 +218,16 @@ AnyEvent = (
     | OrderEnded
     | OrderReopened
     | Filled
+    | TakenOver
     | ExitsChanged
     | PeakRaised
     | OwnerChanged
     | StateChanged
-    | Armed
-    | Disarmed
-    | ProposalMade
-    | ProposalDecided
-    | Denied
     | DustBooked
     | FlowRecorded
+    | ExternalMoved
+    | ForeignOrderSeen
+    | ForeignOrderGone
     | BreakSeen
     | BreakSettled
     | EquityMarked
@@ -253,13 +255,11 @@ def kind(event: Event) -> str:
 
 
 def order_id_of(event: Event) -> str:
-    """The order an event is about, or ""."""
+    """The order an event is about, or what it refers to at the venue, or ""."""
     if isinstance(event, OrderEvent):
         return event.order.order_id
     if isinstance(event, OrderRefused):
         return event.request.order_id
-    if isinstance(event, ProposalMade):
-        return event.proposal.request.order_id
-    if isinstance(event, ProposalDecided | Denied):
-        return event.order_id
+    if isinstance(event, ExternalMoved | ForeignOrderSeen | ForeignOrderGone):
+        return event.ref
     return event.order_id if isinstance(event, Alarm) else ""

@@ -24,23 +24,17 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
                 _remember(book, order)
             elif isinstance(event, e.Filled):
                 _fill(book, order, event.fill)
+            if isinstance(event, e.TakenOver):
+                _take_over(book, event)
         case e.LedgerOpened():
             book.venue, book.account, book.feed = event.venue, event.account, event.feed
-            book.synthetic, book.quote, book.mode = event.synthetic, event.quote, event.mode
+            book.synthetic, book.quote = event.synthetic, event.quote
             book.cash = book.deposits = book.equity = book.peak_equity = event.capital
             book.external = dict(event.holdings)
         case e.PolicyAdopted():
             book.policy, book.policy_text = event.policy, event.text
         case e.StateChanged():
             book.state, book.state_reason = event.state, event.reason
-        case e.Armed():
-            book.armed_since, book.armed_until = event.since, event.until
-        case e.Disarmed():
-            book.armed_since = book.armed_until = None
-        case e.ProposalMade(proposal=proposal):
-            book.proposals[proposal.proposal_id] = proposal
-        case e.ProposalDecided():
-            book.proposals.pop(event.proposal_id, None)
         case e.ExitsChanged(symbol=symbol, levels=new):
             book.positions[symbol] = structs.replace(book.positions[symbol], levels=new, by_hand=True)
         case e.PeakRaised(symbol=symbol, peak=peak):
@@ -53,15 +47,24 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
         case e.FlowRecorded(amount=amount):
             book.cash += amount
             book.deposits += amount
-            book.peak_equity += amount  # drawdown is net of flows
+            book.peak_equity += event.value  # drawdown is net of flows
+        case e.ExternalMoved(moves=moves):
+            for currency, amount in moves.items():
+                book.external[currency] = book.external.get(currency, ZERO) + amount
+        case e.ForeignOrderSeen(ref=ref, text=text):
+            book.foreign[ref] = text
+        case e.ForeignOrderGone(ref=ref):
+            book.foreign.pop(ref, None)
         case e.BreakSeen(currency=currency, reason=reason):
             book.breaks[currency] = reason
+            book.missing[currency] = max(event.ours - event.venue, ZERO)
         case e.BreakSettled(currency=currency):
             book.breaks.pop(currency, None)
+            book.missing.pop(currency, None)
         case e.EquityMarked(equity=equity):
             book.equity = equity
             book.peak_equity = max(book.peak_equity, equity)
-        case e.OrderRefused() | e.Alarm() | e.Denied():
+        case e.OrderRefused() | e.Alarm():
             pass
         case _:
             raise AssertionError(f"no fold for {type(event).__name__}")
@@ -102,7 +105,9 @@ def _fill(book: Book, order: Order, fill: Fill) -> None:
         after = apply_fill(before, kept, fill.price)
         book.cash -= fill.size * fill.price
     else:
-        after = apply_fill(before, -fill.size, fill.price)
+        # A fee in the base coin leaves the position too: as if it were sold at this price, and the money paid as a fee.
+        gone = fill.size + fill.fee if fill.fee_currency == base else fill.size
+        after = apply_fill(before, -gone, fill.price)
         book.cash += fill.size * fill.price
     book.realised += after.realised - before.realised
     if fill.fee_currency == book.quote:
@@ -121,6 +126,16 @@ def _fill(book: Book, order: Order, fill: Fill) -> None:
         book.positions.pop(fill.symbol, None)
     else:
         book.positions[fill.symbol] = after
+
+
+def _take_over(book: Book, event: e.TakenOver) -> None:
+    fill = event.fill
+    base = fill.symbol.partition("/")[0]
+    book.external[base] = book.external.get(base, ZERO) - fill.size
+    position = book.positions[fill.symbol]
+    both = position.size > fill.size  # it joined one that was there
+    new = joined(position.levels, event.levels, at=fill.at) if both else event.levels
+    book.positions[fill.symbol] = structs.replace(position, levels=new, by_hand=True)
 
 
 def _with_levels(position: Position, order: Order, fill: Fill) -> Position:

@@ -53,4 +53,5 @@ SAID: dict[type[e.OrderEvent], str] = {
     e.OrderResized: "order resized",
     e.OrderReopened: "order reopened",
     e.Filled: "order filled",
+    e.TakenOver: "coins taken over",
 }

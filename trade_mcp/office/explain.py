@@ -72,8 +72,8 @@ def explain(ledger: Log, order_id: str) -> Story:
         last = book.seq if trade.closed is None else entries[-1].seq
         entries += journal.of_symbol(reader, order.symbol, first=entries[0].seq, last=last)
     opened = reads.order(reader, root) or order
-    pending = next(entry for entry in entries if isinstance(entry.event, e.OrderPending))
-    assert isinstance(pending.event, e.OrderPending)
+    first = next((entry for entry in entries if isinstance(entry.event, e.OrderPending | e.TakenOver)), entries[0])
+    passed = first.event.passed if isinstance(first.event, e.OrderPending) else ()
     decision, opinions = memory.behind(reader, opened.order_id)
     return Story(
         request=opened,
@@ -81,10 +81,10 @@ def explain(ledger: Log, order_id: str) -> Story:
         outcome=opened.status.value if trade is None else "open" if trade.closed is None else "closed",
         decision=decision,
         opinions=opinions,
-        passed=pending.event.passed,
+        passed=passed,
         refused=(),
-        policy=pending.policy,
-        code=pending.code,
+        policy=first.policy,
+        code=first.code,
         trade=trade,
         risked=None if trade is None else _risked(trade, entries),
         lines=_lines(entries),

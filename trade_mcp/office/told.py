@@ -27,6 +27,8 @@ def told(event: e.Event) -> str:
             return (
                 f"{source} asked to {request.side} {request.symbol}; refused by {', '.join(rule for rule, _ in rules)}"
             )
+        case e.TakenOver(fill=fill):
+            return f"{number(fill.size)} were taken over by a person, at {number(fill.price)}"
         case e.Filled(order=order, fill=fill):
             fee = f"fee {number(fill.fee)} {fill.fee_currency}"
             left = f", {number(order.open_size)} still open" if order.open_size else ""

@@ -5,7 +5,7 @@ Readers hold a book that never changes under them: an append folds a copy, and t
 
 import copy
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,9 @@ TAIL = "SELECT seq, payload, hash FROM events WHERE seq >= ? ORDER BY seq"  # th
 ORDER = "SELECT payload FROM orders WHERE order_id = ?"
 REFUSED = "SELECT payload FROM events WHERE order_id = ? AND kind = 'order_refused' ORDER BY seq LIMIT 1"
 REVISION = "SELECT max(revision) FROM orders WHERE parent = ?"
+RECORDED = "SELECT 1 FROM events WHERE order_id = ? AND kind = 'external_moved' LIMIT 1"
+CURSOR = "SELECT cursor FROM venue_cursors WHERE name = ?"
+KEEP_CURSOR = "INSERT OR REPLACE INTO venue_cursors (name, cursor) VALUES (?, ?)"
 EPOCH = "SELECT holder, epoch FROM leases WHERE name = ?"
 
 type Tell = Callable[[int, e.Event], object]  # hears of an event once it is committed, with its number
@@ -56,6 +59,14 @@ class Ledger:
     def last_revision(self, entry_id: str) -> int:
         """The highest revision of exits this entry ever had; 0 if none."""
         return int(self._cursor.execute(REVISION, (entry_id,)).fetchone()[0] or 0)
+
+    def recorded(self, ref: str) -> bool:
+        """Whether what another hand did is in the ledger already, under ``ref``."""
+        return self._cursor.execute(RECORDED, (ref,)).fetchone() is not None
+
+    def keep_cursor(self, name: str, cursor: str) -> None:
+        """Remember how far the venue was read, together with what was read."""
+        self._cursor.execute(KEEP_CURSOR, (name, cursor))
 
     def append(self, event: e.Event, *, at: datetime | None = None) -> int:
         """Add ``event`` at market time ``at`` (now if not given); its place in the log.
@@ -108,6 +119,11 @@ class Log:
         """The first refusal of a request with this id."""
         return _refused(self.engine.row(REFUSED, (order_id,)))
 
+    def cursor(self, name: str) -> str:
+        """How far the venue was read; "" before the first time."""
+        found = self.engine.row(CURSOR, (name,))
+        return "" if found is None else str(found[0])
+
     @contextmanager
     def writing(self, lease: Lease | None = None) -> Iterator[Ledger]:
         """The ledger for this process alone: fresh, and committed at the end; an exception leaves nothing behind.
@@ -151,9 +167,16 @@ class Log:
 
 
 def open_ledger(
-    engine: Engine, opening: e.LedgerOpened, *first: e.Event, code: str, clock: Clock, tell: Tell | None = None
+    engine: Engine,
+    opening: e.LedgerOpened,
+    *first: e.Event,
+    cursors: Mapping[str, str] | None = None,
+    code: str,
+    clock: Clock,
+    tell: Tell | None = None,
 ) -> Log:
-    """The log of the ledger that ``opening`` describes. An empty one is opened with it, followed by ``first``.
+    """The log of the ledger that ``opening`` describes. An empty one is opened with it, followed by ``first``;
+    ``cursors`` say how far its venue was read before.
 
     Raises ForeignLedger when it belongs to another venue, account, feed or quote currency.
     """
@@ -163,6 +186,8 @@ def open_ledger(
             if ledger.book.seq == 0:  # of racing processes one opens it
                 for event in (opening, *first):
                     ledger.append(event)
+                for name, cursor in (cursors or {}).items():
+                    ledger.keep_cursor(name, cursor)
     for name in ("venue", "account", "feed", "quote"):
         ours, theirs = getattr(opening, name), getattr(log.book, name)
         if ours != theirs:

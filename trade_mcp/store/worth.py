@@ -38,10 +38,10 @@ def began(reader: Reader) -> datetime | None:
 
 
 def flows(reader: Reader, *, until: int) -> list[tuple[int, datetime, Decimal]]:
-    """Money that came (+) or went (-), up to event ``until``: place in the log, market time, amount."""
+    """Money that came (+) or went (-), up to event ``until``: place in the log, market time, what it was worth."""
     sql = "SELECT seq, at, payload FROM events WHERE kind = 'flow_recorded' AND seq <= ? ORDER BY seq"
     found = ((seq, at, decode(payload)) for seq, at, payload in reader.rows(sql, (until,)))
-    return [(seq, datetime.fromisoformat(at), e.amount) for seq, at, e in found if isinstance(e, FlowRecorded)]
+    return [(seq, datetime.fromisoformat(at), e.value) for seq, at, e in found if isinstance(e, FlowRecorded)]
 
 
 def marks(reader: Reader, *, since: datetime | None, until: int) -> list[Mark]:

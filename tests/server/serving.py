@@ -86,9 +86,14 @@ def connected(server: StdioServerParameters | str, *, mode: str = "auto") -> Ite
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a desk in ``folder`` that nothing of this machine's configuration reaches."""
+    """The environment of a desk in ``folder`` that nothing of this machine's configuration reaches, nor its servers."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("TRADE_MCP_")}
-    return ours | {"TRADE_MCP_DESK__DATA_DIR": str(folder / "desk"), "XDG_CONFIG_HOME": str(folder)} | more
+    alone = {
+        "TRADE_MCP_DESK__DATA_DIR": str(folder / "desk"),
+        "TRADE_MCP_SERVER__PORT": str(free_port()),
+        "XDG_CONFIG_HOME": str(folder),
+    }
+    return ours | alone | more
 
 
 def serve(*arguments: str) -> list[str]:

@@ -16,8 +16,8 @@ from msgspec import structs
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.market import Bar
-from trade_mcp.domain.matching import Execution, Match, Now, Resting, try_fill_oco
-from trade_mcp.domain.order import Side, Status
+from trade_mcp.domain.matching import AT_ONCE, Execution, Match, Now, Resting, try_fill_oco
+from trade_mcp.domain.order import Side, Status, TimeInForce
 from trade_mcp.practice import events
 from trade_mcp.practice.books import Books, Fill, Late, OrderList
 from trade_mcp.practice.checks import check_now, lock_price
@@ -333,9 +333,10 @@ class Exchange:
             ended = ended or size < trade.size
             struck = self.faults.struck(FILL, f"fill {self._id(ticket)}", ticket.account)
             names = {fault.fault: fault for fault in struck}
-            if (cut := names.get("partial")) is not None:
-                size = max(self.market.instruments[ticket.spec.symbol].round_size(size * cut.fraction), ZERO)
-                ended = ended or ticket.resting().order.time_in_force.value in ("IOC", "FOK")
+            in_force = ticket.resting().order.time_in_force
+            if (cut := names.get("partial")) is not None and in_force is not TimeInForce.FOK:
+                size = self.market.instruments[ticket.spec.symbol].round_size(size * cut.fraction)
+                ended = ended or in_force is TimeInForce.IOC
             if size > 0:
                 self._take(ticket.spec.symbol, slot, size)
                 trade = structs.replace(trade, size=size)
@@ -401,7 +402,8 @@ class Exchange:
         due = self.time.account_ms() + int(seconds * 1000)
         number = self.books.next_number("late")
         self.books.keep_late(Late(number, ticket.number, trade.size, trade.price, trade.maker, due))
-        self.books.keep_order(structs.replace(ticket, late=ticket.late + trade.size))
+        locks = max(ticket.lock_price, trade.price) if ticket.spec.side is Side.BUY else ZERO
+        self.books.keep_order(structs.replace(ticket, late=ticket.late + trade.size, lock_price=locks))
 
     def _due(self) -> list[Late]:
         if not any(ticket.late for ticket in self.books.live.values()):
@@ -419,7 +421,7 @@ class Exchange:
             for each in self._of_list(ticket.list_id):
                 if each.open and each.number != ticket.number and each.leg in (Leg.ABOVE, Leg.BELOW):
                     self._end(each, State.EXPIRED)
-        if ticket.open and ticket.resting().order.time_in_force.value in ("IOC", "FOK"):
+        if ticket.open and ticket.resting().order.time_in_force in AT_ONCE:
             self._end(ticket, State.EXPIRED)
         self._settle_lists(ticket.list_id)
 

@@ -97,7 +97,9 @@ def open_practice(
         begin = feed.start + min(PAST, (feed.end - feed.start) / 4)
     else:
         begin = feed.start
-    anchor = first_anchor(begin, endless=feed.end is None, start=start, speed=speed or 1.0, real=real())
+    anchor = first_anchor(
+        begin, endless=feed.end is None, start=start, speed=1.0 if speed is None else speed, real=real()
+    )
     books = Books(state, feed=feed.identity, anchor=anchor)
     time = ExchangeTime(books.anchor, real=real, end=feed.end)
 

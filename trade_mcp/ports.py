@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from trade_mcp.domain.instrument import Instrument
-from trade_mcp.domain.market import Bar, Quote
+from trade_mcp.domain.market import Bar, OrderBook, Quote
 from trade_mcp.domain.order import Order, Report
 from trade_mcp.quant.candles import Candles
 
@@ -30,15 +30,25 @@ class Clock(Protocol):
 
 
 class Feed(Protocol):
-    """Where prices come from. A pure function of (seed or file, market time): nobody sees a candle before its close."""
+    """Where prices come from. Nobody sees a candle before its close.
 
-    name: str  # "synthetic", "replay"
+    What is made up or read from files is a pure function of market time; an exchange answers late, or not at all: then
+    every method may raise FeedError.
+    """
+
+    name: str  # "synthetic", "replay", "ccxt"
     identity: str  # what a ledger is bound to; the same prices have the same identity
     synthetic: bool
     symbols: tuple[str, ...]
     timeframe: str  # the finest it has; its default
     start: datetime  # market time to begin at
     end: datetime | None  # close of its last bar; None: endless
+    continuous: bool  # it trades around the clock: bars that are missing are a hole, not a night
+
+    @property
+    def trouble(self) -> str:
+        """Why prices come by another way than they should; "" while they do not."""
+        ...
 
     def candles(self, symbol: str, timeframe: str, *, now: datetime, limit: int) -> Candles:
         """The newest ``limit`` bars closed at or before ``now``; fewer if there are fewer, gaps kept.
@@ -53,6 +63,14 @@ class Feed(Protocol):
 
     def bars(self, symbol: str, *, after: datetime, until: datetime) -> Sequence[Bar]:
         """The finest bars with ``after`` < close_at <= ``until``, oldest first. Raises UnknownSymbol."""
+        ...
+
+    def known_until(self, symbol: str, timeframe: str, *, now: datetime) -> datetime:
+        """At ``now``: of bars that closed by then all are shown; one that closed later may still come."""
+        ...
+
+    def order_book(self, symbol: str, depth: int, *, now: datetime) -> OrderBook:
+        """The best ``depth`` levels of each side. Raises UnknownSymbol, NoPrice (a feed without books, too)."""
         ...
 
 

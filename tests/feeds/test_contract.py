@@ -1,4 +1,4 @@
-"""One contract for all feeds: nobody sees a candle before its close, and what was seen stays."""
+"""One contract for feeds that need no network: nobody sees a candle before its close, and what was seen stays."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def made_replay(folder: Path) -> Feed:
 MAKERS: dict[str, Callable[[Path], Feed]] = {"synthetic": made_synthetic, "replay": made_replay}
 
 
-@pytest.fixture(scope="module", params=sorted(FEEDS))
+@pytest.fixture(scope="module", params=sorted(MAKERS))
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Feed]:
     folder = tmp_path_factory.mktemp(request.param)
     return lambda: MAKERS[request.param](folder)

@@ -11,6 +11,7 @@ import numpy as np
 from trade_mcp.domain.errors import NoPrice, UnknownSymbol
 from trade_mcp.domain.market import Bar, Quote, timeframe_delta
 from trade_mcp.domain.order import Order, OrderType, Role, Side, Source
+from trade_mcp.feeds.recorded import Recorded
 from trade_mcp.quant.candles import Candles, ms_of
 
 START = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -29,11 +30,12 @@ def bars(symbol: str, *prices: str, volume: str = "1000", start: datetime = STAR
     return made
 
 
-class BarFeed:
+class BarFeed(Recorded):
     """ports.Feed over a list of bars. Quotes are the last close, without a spread."""
 
     name = "bars"
     synthetic = True
+    continuous = True
     timeframe = "5m"
     end = None
 

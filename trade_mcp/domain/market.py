@@ -51,6 +51,15 @@ class Quote(Struct, frozen=True, gc=False):
         return max(0.0, (now - self.due_at).total_seconds())
 
 
+class OrderBook(Struct, frozen=True, gc=False):
+    """Resting orders of a market, (price, size) per level, best first, as of ``at`` (market time)."""
+
+    symbol: str
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+    at: datetime
+
+
 class Bar(Struct, frozen=True, gc=False):
     """One closed OHLCV bar with exact numbers; ``open_at`` <= trades < ``close_at`` (market time)."""
 

@@ -17,12 +17,14 @@ from trade_mcp.feeds.closed import FIELDS, aggregate, buildable, check_request, 
 from trade_mcp.feeds.exact import bars_of, quote_of
 from trade_mcp.feeds.filenames import Label, label_of
 from trade_mcp.feeds.lookup import nearest_names, unknown_symbol
+from trade_mcp.feeds.recorded import Recorded
 from trade_mcp.quant.candles import Candles, Floats, at_ms
 
+MISSING = 0.1  # of its bars; a market that lacks more of them closes at night
 SIGNIFICANT = 8  # digits of a price that a tick may take
 
 
-class ReplayFeed:
+class ReplayFeed(Recorded):
     """Candles of files at market time.
 
     ``timeframe`` is the finest that every symbol can show. ``start`` is when every symbol has ``warmup`` bars (and so
@@ -57,6 +59,7 @@ class ReplayFeed:
                     f"{name} candles cannot be built from these files", hint=f"one of {', '.join(shared)} can"
                 )
         self.identity = _identity(candles)
+        self.continuous = all(base.gap_bars <= MISSING * len(base) for base in candles.values())
         self.end: datetime | None = max(base.last_close_at for base in candles.values())
         desk = {timeframe or self.timeframe: warmup}
         self.start = max(self._begin(*each, asked=start) for each in (*desk.items(), *(warmups or {}).items()))

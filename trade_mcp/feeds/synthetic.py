@@ -11,6 +11,7 @@ from trade_mcp.feeds import recipe
 from trade_mcp.feeds.closed import aggregate, check_request, joined, step_ms
 from trade_mcp.feeds.exact import bars_of, quote_of
 from trade_mcp.feeds.lookup import unknown_symbol
+from trade_mcp.feeds.recorded import Recorded
 from trade_mcp.quant.candles import Candles, at_ms, ms_of
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
@@ -21,11 +22,12 @@ TICK = Decimal(1).scaleb(-recipe.TICK_DECIMALS)
 BLOCK_MS = recipe.BLOCK * recipe.MINUTE_MS
 
 
-class SyntheticFeed:
+class SyntheticFeed(Recorded):
     """Seeded prices of several correlated symbols, one-minute bars and everything built from them, without end."""
 
     name = "synthetic"
     synthetic = True
+    continuous = True
     timeframe = "1m"
     end: datetime | None = None
 

@@ -1,0 +1,205 @@
+"""Prices of an exchange, live, through ccxt: candles, quotes and order books. Public; no key is needed.
+
+Every request goes through `venues/exchange.py` and its budget. What cannot be had is said (FeedError), never made up.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from trade_mcp.domain.errors import BadConfig, FeedError, NoPrice, VenueUnreachable
+from trade_mcp.domain.market import TIMEFRAMES, Bar, OrderBook, Quote
+from trade_mcp.feeds.ccxt_candles import Series
+from trade_mcp.feeds.ccxt_prices import Prices
+from trade_mcp.feeds.ccxt_stream import Stream
+from trade_mcp.feeds.closed import aggregate, buildable, check_request, closed, step_ms
+from trade_mcp.feeds.exact import bars_of
+from trade_mcp.feeds.lookup import nearest_names, unknown_symbol
+from trade_mcp.feeds.sound import sound_side
+from trade_mcp.quant.candles import Candles, at_ms, ms_of
+from trade_mcp.venues.exchange import Exchange
+from trade_mcp.venues.exchange_budget import Purpose
+
+DUE_S = 5.0  # real seconds in which an exchange says a new price, or the old one again
+MARGIN_S = 2.0  # after a candle's close, for the last trades and for clocks that differ
+
+
+class CcxtFeed:
+    """The market of one exchange. ``symbols`` may be asked for, those of ``streamed`` are listened to.
+
+    ``speed`` is market seconds per real second: 1, but for a practice exchange whose market has a time of its own
+    (``own_time``). Safe for threads.
+    """
+
+    name = "ccxt"
+    synthetic = False
+    end: datetime | None = None
+    continuous = True
+
+    def __init__(
+        self, exchange: Exchange, symbols: Sequence[str], *, streamed: Sequence[str], speed: float, own_time: bool
+    ):
+        self._exchange, self._streamed, self._speed, self._own_time = exchange, tuple(streamed), speed, own_time
+        self.symbols = tuple(symbols)
+        self.identity = identity(exchange, own_time=own_time)
+        self._native = tuple(name for name in TIMEFRAMES if name in (exchange.reads.timeframes or {}))
+        if not self._native:
+            raise BadConfig(f"{exchange.name} has no candles that this desk knows", hint="another desk.exchange has")
+        self.timeframe = self._native[0]
+        self._series: dict[tuple[str, str], Series] = {}
+        self._prices = Prices(self._tickers, self._book, boot=exchange.clock.boot)
+        self._stream: Stream | None = None
+        self.start = self._market_time() if own_time else exchange.clock.real()
+
+    @property
+    def trouble(self) -> str:
+        """See ``ports.Feed``: the stream is gone, and why."""
+        if self._stream is None or not self._stream.trouble:
+            return ""
+        return f"the price stream of {self._exchange.name} is gone, REST has taken over: {self._stream.trouble}"
+
+    def listen(self) -> None:
+        """From now on the streamed symbols are listened to, if the exchange has a stream of bid and ask."""
+        self._stream = Stream(
+            self._exchange.name,
+            self._streamed,
+            client=self._exchange.stream_client,
+            begun=self._prices.forget_stream,
+            heard=self._prices.heard,
+            look=self._look,
+            boot=self._exchange.clock.boot,
+        )
+        self._prices.stopped, self._prices.streaming = self._stream.distrust, True
+        self._stream.start()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._exchange.close()
+
+    def candles(self, symbol: str, timeframe: str, *, now: datetime, limit: int) -> Candles:
+        """See ``ports.Feed``. A timeframe that the exchange does not have is built from finer candles."""
+        self._known(symbol)
+        check_request(symbol, self.timeframe, timeframe=timeframe, limit=limit)
+        if timeframe in self._native:
+            return self._of(symbol, timeframe).newest(now, limit)
+        base = [name for name in self._native if timeframe in buildable(name)][-1]
+        series, step = self._of(symbol, base), step_ms(timeframe)
+        known = series.known_until(now)
+        first = at_ms((ms_of(known) // step - limit) * step)
+        finer = series.between(first, known, now=now)
+        return closed(aggregate(finer, timeframe), now=known, limit=limit) if len(finer) else finer
+
+    def quote(self, symbol: str, *, now: datetime) -> Quote:
+        """See ``ports.Feed``. Its time is the exchange's word, else when it last moved."""
+        self._known(symbol)
+        seen = self._prices.now(symbol)
+        at = now - timedelta(seconds=(self._exchange.clock.boot() - seen.moved) * self._speed)
+        if seen.made_ms is not None:
+            at = min(at_ms(seen.made_ms + self._offset_ms), now)
+        return Quote(symbol, seen.bid, seen.ask, at=at, due_at=at + timedelta(seconds=DUE_S * self._speed))
+
+    def bars(self, symbol: str, *, after: datetime, until: datetime) -> Sequence[Bar]:
+        """See ``ports.Feed``."""
+        self._known(symbol)
+        if until <= after:
+            return []
+        return bars_of(self._of(symbol, self.timeframe).between(after, until, now=until))
+
+    def known_until(self, symbol: str, timeframe: str, *, now: datetime) -> datetime:
+        """See ``ports.Feed``."""
+        self._known(symbol)
+        base = [name for name in self._native if timeframe in buildable(name)][-1]
+        return self._of(symbol, base).known_until(now)
+
+    def order_book(self, symbol: str, depth: int, *, now: datetime) -> OrderBook:
+        """See ``ports.Feed``."""
+        self._known(symbol)
+        said = self._book(symbol)
+        bids, asks = (sound_side(said.get(side) or ()) for side in ("bids", "asks"))
+        if not bids or not asks or bids[0][0] > asks[0][0]:
+            raise NoPrice(f"{symbol} has no order book that can be now", hint="ask again in a moment")
+        made = said.get("timestamp")
+        at = now if made is None else min(at_ms(int(made) + self._offset_ms), now)
+        return OrderBook(symbol, bids[:depth], asks[:depth], at)
+
+    def _market_time(self) -> datetime:
+        """What the exchange's own market shows as its time. Raises FeedError."""
+        made = self._prices.now(self._streamed[0]).made_ms
+        if made is None:
+            raise FeedError(f"{self._exchange.name} does not say of when its prices are", hint="set feed.speed = 1")
+        return at_ms(made)
+
+    @property
+    def _offset_ms(self) -> int:
+        """Our clock minus the exchange's. A market with a time of its own has that one, and ours follows it."""
+        return 0 if self._own_time else self._exchange.offset_ms
+
+    def _known(self, symbol: str) -> None:
+        if symbol not in self.symbols:
+            raise unknown_symbol(symbol, self.symbols)
+
+    def _of(self, symbol: str, timeframe: str) -> Series:
+        if (symbol, timeframe) not in self._series:
+            margin = timedelta(seconds=MARGIN_S * self._speed, milliseconds=max(0, self._offset_ms))
+            fetch = partial(self._rows, symbol, timeframe)
+            series = Series(symbol, timeframe, fetch, margin=margin, boot=self._exchange.clock.boot)
+            self._series.setdefault((symbol, timeframe), series)
+        return self._series[symbol, timeframe]
+
+    def _rows(self, symbol: str, timeframe: str, since_ms: int, limit: int) -> Sequence[Sequence[Any]]:
+        rows: list[list[Any]] = self._call(
+            "fetch_ohlcv", symbol, timeframe, since_ms, limit, doing="asking for candles"
+        )
+        return rows
+
+    def _tickers(self, symbols: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
+        if self._exchange.reads.has.get("fetchTickers"):
+            found: Mapping[str, Mapping[str, Any]] = self._call(
+                "fetch_tickers", list(symbols), doing="asking for prices"
+            )
+            return found
+        return {symbol: self._call("fetch_ticker", symbol, doing="asking for a price") for symbol in symbols}
+
+    def _book(self, symbol: str) -> Mapping[str, Any]:
+        """The order book as the exchange says it, best first: ccxt sorts the exact texts of prices as texts."""
+        said = self._call("fetch_order_book", symbol, doing="asking for the order book")
+        with contextlib.suppress(TypeError, ValueError):  # what is no number there is refused by who reads it
+            said["bids"] = sorted(said["bids"], key=lambda level: float(level[0]), reverse=True)
+            said["asks"] = sorted(said["asks"], key=lambda level: float(level[0]))
+        return dict(said)
+
+    def _call(self, method: str, *given: Any, doing: str) -> Any:
+        return self._exchange.call(Purpose.PRICES, method, *given, doing=doing)
+
+    def _look(self) -> None:
+        for symbol in self._streamed:
+            with contextlib.suppress(FeedError):
+                self._prices.now(symbol)
+
+
+def ccxt_feed(exchange: Exchange, symbols: Sequence[str], *, speed: float = 1.0, own_time: bool = False) -> CcxtFeed:
+    """The market of ``exchange``; ``symbols`` are the desk's, and all of their quote currency can be asked for.
+
+    Raises BadConfig for a symbol that does not trade there; VenueUnreachable while nobody knows what does.
+    """
+    markets = {market["symbol"]: market for market in exchange.markets().spot}
+    trading = [symbol for symbol, market in markets.items() if market.get("active") is not False]
+    for symbol in symbols:
+        if symbol not in trading:
+            near = ", ".join(nearest_names(symbol, trading))
+            why = "does not trade there now" if symbol in markets else "is no spot market there"
+            hint = f"did you mean {near}?" if near and symbol not in markets else "take it out of desk.symbols"
+            raise BadConfig(f"desk.symbols names {symbol}, which {why} ({exchange.name})", hint=hint)
+    quotes = {symbol.partition("/")[2] for symbol in symbols}
+    others = sorted(symbol for symbol in trading if symbol.partition("/")[2] in quotes and symbol not in symbols)
+    with contextlib.suppress(VenueUnreachable):
+        exchange.check_clock()
+    return CcxtFeed(exchange, (*symbols, *others), streamed=symbols, speed=speed, own_time=own_time)
+
+
+def identity(exchange: Exchange, *, own_time: bool) -> str:
+    """What a ledger on these prices is bound to: those of a sandbox or a practice exchange are others."""
+    return f"ccxt:{exchange.name}{'-practice' if own_time else '-sandbox' if exchange.sandbox else ''}"

@@ -39,7 +39,10 @@ KEPT = timedelta(days=30)  # real time that what was sent and told is remembered
 
 def jobs(app: "App") -> tuple[Job, ...]:
     """The jobs of this configuration."""
-    own = [Job("tidy", timedelta(hours=6), _tidied)]
+    own = [
+        Job("correlations", timedelta(hours=1), _correlated, soon=True),
+        Job("tidy", timedelta(hours=6), _tidied),
+    ]
     if app.settings.reports.every is not None:
         own.append(Job("report", app.settings.reports.every, _reported))
     return tuple(own)
@@ -225,6 +228,12 @@ def _tidied(app: Any) -> str:
         told.drop_old(cursor, before=before)
     reports = forget(app.engine, before=app.clock.real() - timedelta(days=app.settings.reports.keep_days))
     return f"{said}, {dropped} old messages dropped, {reports} old reports deleted"
+
+
+def _correlated(app: Any) -> str:
+    from trade_mcp.office.correlations import correlate
+
+    return correlate(app.log, app.market, clock=app.clock)
 
 
 def _reported(app: Any) -> str:

@@ -7,7 +7,7 @@ decision is open. It hosts a watcher for as long as nobody else watches.
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from trade_mcp.desk.watch import floor_to
+from trade_mcp.desk.marks import floor_to
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.logs import get_logger

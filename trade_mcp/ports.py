@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from trade_mcp.domain.calendar import Days, Span
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import Bar, OrderBook, Quote
 from trade_mcp.domain.order import Order, Report
@@ -71,6 +72,22 @@ class Feed(Protocol):
 
     def order_book(self, symbol: str, depth: int, *, now: datetime) -> OrderBook:
         """The best ``depth`` levels of each side. Raises UnknownSymbol, NoPrice (a feed without books, too)."""
+        ...
+
+
+class Hours(Protocol):
+    """When symbols trade: sessions, quiet hours, and the days that losses are counted over."""
+
+    def sessions(self, symbol: str, now: datetime) -> tuple[Span, ...] | None:
+        """The sessions around ``now``; None: the symbol always trades."""
+        ...
+
+    def quiet(self, hours: tuple[str, ...], now: datetime) -> tuple[Span, ...]:
+        """Quiet ``hours`` ("22:00-06:00 Europe/Berlin") as spans around ``now``."""
+        ...
+
+    def days(self, now: datetime) -> Days:
+        """The day and the week that ``now`` lies in."""
         ...
 
 

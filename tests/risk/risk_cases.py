@@ -96,5 +96,5 @@ def failing(*args: Any, **parts: Any) -> list[str]:
     return [rule for rule, verdict in judged(*args, **parts).items() if not verdict.passed]
 
 
-def entered(*ages_s: float, size: Any = 10, symbol: str = BTC) -> list[Entered]:
-    return [Entered(NOW - timedelta(seconds=age), symbol, Side.BUY, D(str(size)), "") for age in ages_s]
+def entered(*ages_s: float, size: Any = 10, symbol: str = BTC, by: str = "") -> list[Entered]:
+    return [Entered(NOW - timedelta(seconds=age), symbol, Side.BUY, D(str(size)), by) for age in ages_s]

@@ -9,6 +9,7 @@ from trade_mcp.domain.book import Book
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import Levels
+from trade_mcp.domain.order import Source
 from trade_mcp.risk.assess import assess, headroom_notional
 from trade_mcp.risk.policy import LIMITS, Policy
 from trade_mcp.risk.proposal import View, propose, propose_levels
@@ -29,7 +30,7 @@ def test_a_stop_may_be_loosened_up_to_the_risk_of_a_trade() -> None:
 
 
 def test_a_stop_may_be_loosened_up_to_the_heat_of_the_book() -> None:
-    others = {BTC: held(10), ETH: held(100, at=10, stop="4.9")}
+    others = {BTC: held(10), ETH: held(100, at=10, stop="4.9", owner=Source.LOOP, strategy="a")}
     assert loosened(Levels(stop=D(91)), of=book(cash=D(8000), positions=others)) == []
     assert loosened(Levels(stop=D("90.9")), of=book(cash=D(8000), positions=others)) == [
         "open risk would be 6.01 % of equity; the limit is 6.00 %"

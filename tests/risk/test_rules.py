@@ -1,5 +1,6 @@
 """Every rule fires just beyond its limit, lets pass what is just inside, and says so in a whole sentence."""
 
+from datetime import date, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from risk.risk_cases import (
     BTC,
     ETH,
+    NOW,
     STOP_2,
     book,
     buy,
@@ -20,11 +22,15 @@ from risk.risk_cases import (
     sell,
     view,
 )
+from trade_mcp.domain.book import Book, Brake, Streak
+from trade_mcp.domain.calendar import Span
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import spot
-from trade_mcp.domain.order import OrderType, Role, Source
+from trade_mcp.domain.order import Order, OrderType, Role, Source
+from trade_mcp.risk.brakes import EQUITY_BRAKES
+from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.policy import LIMITS
 from trade_mcp.risk.rules import RULES
 from trade_mcp.risk.verdict import SENTENCES
@@ -34,6 +40,36 @@ LEGS = [
     sell(10, order_id="e-stop-1", role=Role.STOP, group="e-exit-1", trigger_price=D(98), source=Source.EXIT),
     sell(10, order_id="e-target-1", role=Role.TARGET, group="e-exit-1", limit_price=D(110), source=Source.EXIT),
 ]
+
+
+def span(start_h: int, end_h: int) -> Span:
+    return Span(NOW + timedelta(hours=start_h), NOW + timedelta(hours=end_h))
+
+
+def resting(price: str) -> Order:
+    return sell(10, order_id="t", role=Role.TARGET, group="g", limit_price=D(price), source=Source.EXIT)
+
+
+def bidding(price: str) -> Order:
+    return buy(1, order_id="b", limit_price=D(price))
+
+
+def aims(target: int) -> ExitPlan:
+    return ExitPlan(stop=D(98), target=D(target))
+
+
+def heated(strategy: str, *, stop: str, owner: Source = Source.LOOP) -> Book:
+    """100 ETH at 10 that lose (10 - ``stop``) each at their stop."""
+    return book(cash=D(9000), positions={ETH: held(109, at=10, stop=stop, owner=owner, strategy=strategy)})
+
+
+def clustered() -> Book:
+    """Half of the equity in ETH."""
+    return book(cash=D(4990), positions={ETH: held(501, at=10, stop="9.99")})
+
+
+def moving(correlation: float) -> Correlations:
+    return Correlations(date(2023, 2, 28), {(BTC, ETH): correlation})
 
 
 def stop_at(price: Any) -> ExitPlan:
@@ -464,6 +500,137 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
         "book and venue disagree about BTC (ours 1, the venue's 2): no entries there until it is settled",
     ),
     (
+        "spread",
+        "wide",
+        {"asked": buy(), "seen": view(quote=quote("98.99", "100"))},
+        {"asked": buy(), "seen": view(quote=quote("99.01", "100"))},
+        "bid and ask of BTC/USDT are 1.02 % apart; the limit is 1.00 %",
+    ),
+    (
+        "session",
+        "closed",
+        {"asked": buy(), "seen": view(sessions=(span(-9, -1), span(1, 9)))},
+        {"asked": buy(), "seen": view(sessions=(span(-9, 1), span(2, 9)))},
+        "BTC/USDT does not trade now; its next session opens 2023-03-01 13:00 UTC",
+    ),
+    (
+        "session",
+        "closed for a sell at the market",
+        {"asked": sell(), "of": book(positions={BTC: held(10)}), "seen": view(sessions=())},
+        {"asked": resting("110"), "of": book(positions={BTC: held(10)}), "seen": view(sessions=())},
+        "BTC/USDT does not trade now; no later session is known",
+    ),
+    (
+        "session",
+        "quiet",
+        {"asked": buy(), "seen": view(quiet=(span(-1, 1),))},
+        {"asked": sell(), "of": book(positions={BTC: held(10)}), "seen": view(quiet=(span(-1, 1),))},
+        "it is a quiet hour: nothing is entered until 2023-03-01 13:00 UTC",
+    ),
+    (
+        "self_trade",
+        "a buy at our own target",
+        {"asked": buy(1, limit_price=D("100.5")), "of": book(positions={BTC: held(10)}, orders=[resting("100.5")])},
+        {"asked": buy(1, limit_price=D("100.5")), "of": book(positions={BTC: held(10)}, orders=[resting("100.51")])},
+        "this buy at 100.5 would trade with t of our own at 100.5; cancel or move that one first",
+    ),
+    (
+        "self_trade",
+        "a sell at our own bid",
+        {"asked": sell(1), "of": book(positions={BTC: held(10)}, orders=[bidding("99.99")])},
+        {"asked": sell(1), "of": book(positions={BTC: held(10)}, orders=[bidding("99.98")])},
+        "this sell at 99.99 would trade with b of our own at 99.99; cancel or move that one first",
+    ),
+    (
+        "reward_to_risk",
+        "near",
+        {"asked": buy(1, exits=aims(103)), "limits": policy(min_reward_to_risk=D(2))},
+        {"asked": buy(1, exits=aims(104)), "limits": policy(min_reward_to_risk=D(2))},
+        "the target of BTC/USDT is 1.5 times as far as its stop; at least 2 is required",
+    ),
+    (
+        "reward_to_risk",
+        "no target",
+        {"asked": buy(1), "limits": policy(min_reward_to_risk=D(2))},
+        {"asked": buy(1, exits=aims(104)), "limits": policy(min_reward_to_risk=D(2))},
+        "the entry in BTC/USDT has no target, and a reward of 2 times the risk is required; give take_profit",
+    ),
+    (
+        "stage",
+        "a strategy without a record",
+        {"asked": buy("3.76", source=LOOP, strategy="ema_cross"), "limits": policy(stage={"ema_cross": "small"})},
+        {"asked": buy("3.75", source=LOOP, strategy="ema_cross"), "limits": policy(stage={"ema_cross": "small"})},
+        "an order of ema_cross, which trades small, would be 3.76 % of equity; the limit is 3.75 %",
+    ),
+    (
+        "stage",
+        "the chat, whatever it calls its strategy",
+        {"asked": buy(4, strategy="ema_cross"), "limits": policy(stage={"ema_cross": "full", "*": "small"})},
+        {
+            "asked": buy(4, strategy="ema_cross", source=LOOP),
+            "limits": policy(stage={"ema_cross": "full", "*": "small"}),
+        },
+        "an order of chat, which trades small, would be 4.0 % of equity; the limit is 3.8 %",
+    ),
+    (
+        "heat_per_strategy",
+        "the loop's",
+        {"asked": buy(10, source=LOOP, strategy="a"), "of": heated("a", stop="7.4"), "limits": policy()},
+        {"asked": buy(10, source=LOOP, strategy="b"), "of": heated("a", stop="7.4"), "limits": policy()},
+        "open risk of a would be 3.01 % of equity; the limit is 3.00 %",
+    ),
+    (
+        "heat_per_strategy",
+        "the chat's, under all its names",
+        {"asked": buy(10, strategy="x"), "of": heated("y", stop="7.4", owner=Source.MODEL)},
+        {"asked": buy(10, strategy="x"), "of": heated("y", stop="7.5", owner=Source.MODEL)},
+        "open risk of chat would be 3.01 % of equity; the limit is 3.00 %",
+    ),
+    (
+        "correlation",
+        "known",
+        {"asked": buy(10), "of": clustered(), "seen": view(correlations=moving(0.8))},
+        {"asked": buy(10), "of": clustered(), "seen": view(correlations=moving(0.79))},
+        "BTC/USDT, ETH/USDT, which move together, would be 60.1 % of equity; the limit is 60.0 % "
+        "(correlations of 2023-02-28)",
+    ),
+    (
+        "correlation",
+        "unknown",
+        {"asked": buy(10), "of": clustered()},
+        {"asked": buy(9), "of": clustered()},
+        "BTC/USDT, ETH/USDT, which move together, would be 60.1 % of equity; the limit is 60.0 % "
+        "(their correlations are not known and count as 1)",
+    ),
+    (
+        "loss_streak",
+        "rests",
+        {"asked": buy(), "of": book(streaks={"chat": Streak(5, NOW - timedelta(minutes=59))})},
+        {"asked": buy(), "of": book(streaks={"chat": Streak(5, NOW - timedelta(minutes=60))})},
+        "chat lost 5 trades in a row and rests until 2023-03-01 12:01 UTC; the limit is 5",
+    ),
+    (
+        "loss_streak",
+        "another strategy",
+        {"asked": buy(source=LOOP, strategy="a"), "of": book(streaks={"a": Streak(6, NOW)})},
+        {"asked": buy(source=LOOP, strategy="b"), "of": book(streaks={"a": Streak(6, NOW)})},
+        "a lost 6 trades in a row and rests until 2023-03-01 13:00 UTC; the limit is 5",
+    ),
+    (
+        "repeats",
+        "count",
+        {"asked": buy(1), "of": book(entered=entered(3_599, 300, 200, 100, 70, by="chat"))},
+        {"asked": buy(1), "of": book(entered=entered(3_600, 300, 200, 100, 70, by="chat"))},
+        "entries of chat in BTC/USDT within an hour would be 6; the limit is 5",
+    ),
+    (
+        "repeats",
+        "until a person looks",
+        {"asked": buy(1), "of": book(brakes={"repeats:chat BTC/USDT": Brake("repeats", TradingState.ACTIVE, NOW, "")})},
+        {"asked": buy(1), "of": book(brakes={"repeats:chat ETH/USDT": Brake("repeats", TradingState.ACTIVE, NOW, "")})},
+        "chat entered BTC/USDT too often within an hour; a person must look, then: trade-mcp resume",
+    ),
+    (
         "approval",
         "size",
         {"asked": buy("10.1")},
@@ -509,12 +676,28 @@ def test_every_rule_has_a_case_a_sentence_and_every_limit_a_rule() -> None:
     names = [rule.name for rule in RULES]
     assert sorted(names) == sorted(set(names)) == sorted(SENTENCES)
     assert set(names) == {case[0] for case in CASES}
-    assert {limit.rule for limit in LIMITS.values()} <= set(names)
+    assert {limit.rule for limit in LIMITS.values()} <= set(names) | {brake.name for brake in EQUITY_BRAKES} | {
+        "rejections"
+    }
+
+
+def test_whoever_is_at_a_stop_gets_out_past_an_order_of_our_own() -> None:
+    of = book(positions={BTC: held(10)}, orders=[bidding("99.99")])
+    assert failing(sell(1), of=of) == ["self_trade"]
+    assert failing(sell(1, source=Source.EXIT), of=of) == []
 
 
 def test_a_reduction_is_judged_only_by_what_may_refuse_one() -> None:
     verdicts = judged(sell(10), of=book(positions={BTC: held(10)}))
-    assert list(verdicts) == ["finite", "trading_state", "owner", "venue_limits", "holdings"]
+    assert list(verdicts) == [
+        "finite",
+        "trading_state",
+        "owner",
+        "venue_limits",
+        "session",
+        "holdings",
+        "self_trade",
+    ]
 
 
 def test_an_unknown_mark_makes_equity_unknown_and_refuses_entries_by_name() -> None:

@@ -1,14 +1,16 @@
 """Judge: gathers what the rules may see (the View) and asks all of them. One policy for everyone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from trade_mcp.desk.market import Market, held
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Order
-from trade_mcp.ports import Clock
+from trade_mcp.ports import Clock, Hours
 from trade_mcp.risk.assess import assess
+from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.risk.proposal import Proposal, View, propose, propose_levels
 from trade_mcp.risk.verdict import Verdict
@@ -20,8 +22,18 @@ HISTORY = 20  # bars that a quote is compared with
 class Judge:
     """Every order is judged here, whoever asks. ``own`` is this process's policy, the book's is the one in force."""
 
-    def __init__(self, market: Market, *, clock: Clock, heartbeats: Heartbeats, own: Policy):
+    def __init__(
+        self,
+        market: Market,
+        *,
+        clock: Clock,
+        heartbeats: Heartbeats,
+        hours: Hours,
+        correlations: Callable[[datetime], Correlations | None],
+        own: Policy,
+    ):
         self._market, self._clock, self._heartbeats = market, clock, heartbeats
+        self._hours, self._correlations = hours, correlations
         self.own = own
         self.own_hash = policy_hash(policy_text(own))
         self._in_force: tuple[str, Policy, tuple[str, ...]] = ("", own, ())
@@ -41,15 +53,19 @@ class Judge:
             recent = self._market.recent(symbol, HISTORY)
         except FeedError:
             recent = None
+        now, keys = self._clock.market(), self._parsed(book)[2]
         return View(
-            now=self._clock.market(),
+            now=now,
             instrument=self._market.instrument(symbol),
             quote=quote,
             quote_problem=problem,
+            correlations=self._correlations(now),
+            sessions=self._hours.sessions(symbol, now),
+            quiet=self._hours.quiet(self.policy(book).quiet_hours, now),
             marks=self._market.marks(held(book) | {symbol}),
             recent=recent,
-            policy_here=self.own_hash,
-            policy_keys=self._parsed(book)[2],
+            policy_here=self.own_hash if keys else book.policy,  # a ledger from before a key has its default
+            policy_keys=keys,
             watcher_silence_s=self._heartbeats.silence_s("watch"),
         )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 
@@ -66,15 +67,27 @@ class Market:
         closes = self.candles(symbol, limit=count).close
         return tuple(Decimal(repr(float(close))) for close in closes) or None
 
-    def marks(self, symbols: Iterable[str]) -> dict[str, Decimal]:
-        """The bid of each symbol that has a price now; one that has none is absent, never made up."""
-        marks = {}
+    def last_close(self, symbol: str, at: datetime) -> Decimal | None:
+        """The close of the last bar before ``at``; None where it is not known."""
+        try:
+            closes = self._feed.candles(symbol, self.timeframe, now=at, limit=1).close
+        except (FeedError, UnknownSymbol):
+            return None
+        return Decimal(repr(float(closes[-1]))) if len(closes) else None
+
+    def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
+        """The quote of each symbol that has one now; one that has none is absent, never made up."""
+        quotes = {}
         for symbol in symbols:
             try:
-                marks[symbol] = self.quote(symbol).bid
+                quotes[symbol] = self.quote(symbol)
             except (FeedError, UnknownSymbol):
                 continue
-        return marks
+        return quotes
+
+    def marks(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        """The bid of each symbol that has a price now."""
+        return {symbol: quote.bid for symbol, quote in self.quotes(symbols).items()}
 
 
 def held(book: Book) -> set[str]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from trade_mcp.domain.approvals import Answer, By, OrderProposal
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Fill, Order, OrderRequest, Source
 
@@ -31,6 +32,7 @@ class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
     quote: str
     capital: Decimal
     holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
+    mode: str = ""  # "live" needs arming; "": paper
 
 
 class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):
@@ -128,11 +130,49 @@ class StateChanged(Event, frozen=True, tag="state_changed"):
     by: Source
 
 
+class Armed(Event, frozen=True, tag="armed"):
+    """A person let a live desk trade, from one real time until another."""
+
+    since: datetime
+    until: datetime
+    by: By
+
+
+class Disarmed(Event, frozen=True, tag="disarmed"):
+    reason: str
+    by: Source
+
+
+class ProposalMade(Event, frozen=True, tag="proposal_made"):
+    """An entry waits for a person: every rule passed, and it is larger than what needs none."""
+
+    proposal: OrderProposal
+
+
+class ProposalDecided(Event, frozen=True, tag="proposal_decided"):
+    proposal_id: str
+    order_id: str
+    answer: Answer
+    by: By
+    real_at: datetime
+    reason: str = ""
+
+
+class Denied(Event, frozen=True, tag="denied"):
+    """Somebody tried what is not theirs to do: a wrong passphrase, a forged token, an answer that came too late."""
+
+    act: str  # "arm", "approve", "confirm", "resume"
+    why: str
+    by: Source
+    order_id: str = ""
+
+
 class DustBooked(Event, frozen=True, tag="dust_booked"):
     """What is left of a position is below the venue's minimums: it holds no slot and needs no stop."""
 
     symbol: str
     size: Decimal
+    at: datetime | None = None  # market time
 
 
 class FlowRecorded(Event, frozen=True, tag="flow_recorded"):
@@ -189,7 +229,7 @@ class BreakSettled(Event, frozen=True, tag="break_settled"):
 
 
 class EquityMarked(Event, frozen=True, tag="equity_marked"):
-    """Equity at market time ``at``, with the prices it was taken at."""
+    """Equity at market time ``at``, with the prices it was taken at; the newest of them is of ``seen``."""
 
     at: datetime
     equity: Decimal
@@ -197,6 +237,44 @@ class EquityMarked(Event, frozen=True, tag="equity_marked"):
     exposure: Decimal  # notional / equity
     heat: Decimal  # equity lost if every stop is hit / equity
     marks: dict[str, Decimal] = {}
+    seen: datetime | None = None
+
+
+class Period(StrEnum):
+    """What a loss is counted over."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
+class BaselineSet(Event, frozen=True, tag="baseline_set"):
+    """A day or a week began at market time ``at``: what is lost in it counts from ``equity``."""
+
+    period: Period
+    at: datetime
+    equity: Decimal
+
+
+class BrakeTripped(Event, frozen=True, tag="brake_tripped"):
+    """A brake holds from market time ``at`` until ``until``, or (None) until a person resumes.
+
+    ``effect`` is the trading state it forces; ACTIVE where only the strategy named in ``scope`` rests.
+    """
+
+    brake: str
+    effect: TradingState
+    at: datetime
+    reason: str
+    until: datetime | None = None
+    scope: str = ""
+
+
+class BrakeReleased(Event, frozen=True, tag="brake_released"):
+    """The time of a brake is over."""
+
+    brake: str
+    reason: str
+    scope: str = ""
 
 
 class Alarm(Event, frozen=True, tag="alarm"):
@@ -223,6 +301,11 @@ AnyEvent = (
     | PeakRaised
     | OwnerChanged
     | StateChanged
+    | Armed
+    | Disarmed
+    | ProposalMade
+    | ProposalDecided
+    | Denied
     | DustBooked
     | FlowRecorded
     | ExternalMoved
@@ -231,6 +314,9 @@ AnyEvent = (
     | BreakSeen
     | BreakSettled
     | EquityMarked
+    | BaselineSet
+    | BrakeTripped
+    | BrakeReleased
     | Alarm
 )
 
@@ -262,4 +348,8 @@ def order_id_of(event: Event) -> str:
         return event.request.order_id
     if isinstance(event, ExternalMoved | ForeignOrderSeen | ForeignOrderGone):
         return event.ref
+    if isinstance(event, ProposalMade):
+        return event.proposal.request.order_id
+    if isinstance(event, ProposalDecided | Denied):
+        return event.order_id
     return event.order_id if isinstance(event, Alarm) else ""

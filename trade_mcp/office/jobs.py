@@ -13,16 +13,23 @@ from trade_mcp.store.jobs import JobState
 
 
 class Job(Struct, frozen=True):
-    """``run(desk)`` every so often in market time; it answers one line about what it did."""
+    """``run(desk)`` every so often in market time; it answers one line about what it did.
+
+    ``soon``: for the first time at once.
+    """
 
     name: str
     every: timedelta
     run: Callable[[Any], str]
+    soon: bool = False
 
 
 def is_due(job: Job, engine: Engine, clock: Clock) -> bool:
-    """Whether the time of ``job`` has come. The first time comes one interval after the start."""
+    """Whether the time of ``job`` has come. The first time comes one interval after the start, or ``soon``."""
     now, state = clock.market(), kept.job(engine, job.name)
+    if state.due_at is None and job.soon:
+        kept.keep(engine, structs.replace(state, due_at=now))
+        return True
     if state.due_at is None or state.due_at > now + job.every:  # new, or done more often than before
         kept.keep(engine, structs.replace(state, due_at=now + job.every))
         return False

@@ -8,11 +8,13 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.calendar import Span
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, Side
+from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.standing import Standing, loss, sound, standing, stop_at
 
 
@@ -40,6 +42,9 @@ class View(Struct, frozen=True, gc=False, kw_only=True):
     quote_problem: str = ""  # why there is none
     marks: Mapping[str, Decimal] = {}
     recent: tuple[Decimal, ...] | None = None
+    correlations: Correlations | None = None  # None: not known, or too old
+    sessions: tuple[Span, ...] | None = None  # in which the symbol trades; None: it always does
+    quiet: tuple[Span, ...] = ()  # in which nothing is entered
     policy_here: str = ""
     policy_keys: tuple[str, ...] = ()
     watcher_silence_s: float | None = None
@@ -61,6 +66,7 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     price: Decimal | None = None  # the worst of quote, limit and trigger
     stop: Decimal | None = None  # where the stop would be, counted from ``price``
     spends: Decimal | None = None  # cash an entry may need, slippage and taker fee included
+    replacing: Collection[str] = ()  # ids of live orders that the order takes the place of
     held: Decimal = ZERO  # base units of the position
     free: Decimal = ZERO  # of these, what no live sell takes
     now: Standing | None = None  # the book without this order
@@ -103,6 +109,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
             order=order,
             quote=quote,
             price=_lowest(order, quote),
+            replacing=replacing,
             held=held,
             free=free,
         )

@@ -5,7 +5,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from msgspec import Struct
 
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import Book, trader
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Order, Side
@@ -117,3 +117,21 @@ def stop_at(plan: ExitPlan | None, price: Decimal) -> Decimal | None:
         return stop
     trailing = price - plan.trail.of(price)
     return trailing if stop is None or trailing > stop else stop
+
+
+def heat_of(book: Book, marks: Mapping[str, Decimal], who: str, *, besides: str = "") -> Decimal:
+    """What is lost at the stops of the positions and live buys of ``who`` (`trader`), but for the one in ``besides``.
+
+    Positions without a price are left out: while there are any, equity is unknown, and nothing is entered.
+    """
+    lost = ZERO
+    for symbol, position in book.positions.items():
+        mark = marks.get(symbol)
+        if symbol == besides or position.dust or mark is None or trader(position.owner, position.strategy) != who:
+            continue
+        if sound(mark):
+            lost += loss(position.size, mark, stop=position.levels.stop_price)
+    for order in book.orders.values():
+        if order.side is Side.BUY and trader(order.source, order.strategy) == who:
+            lost += entry_loss(order)
+    return lost

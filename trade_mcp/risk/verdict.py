@@ -1,10 +1,11 @@
 """Verdict: a rule's answer. Light where orders are judged; its reason is put into words only when somebody reads it."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -66,7 +67,12 @@ def _trading_state(v: Verdict) -> str:
     if v.passed:
         return f"trading is {v.measured}{because}"
     allowed = "cancels and reductions" if v.measured == "reducing" else "cancels, exits and closes"
-    return f"trading is {v.measured}{because}: only {allowed} pass until a person resumes, and this is {_KINDS[kind]}"
+    end = "a person resumes" if v.limit is None else _moment(v.limit)
+    return f"trading is {v.measured}{because}: only {allowed} pass until {end}, and this is {_KINDS[kind]}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 _KINDS = {"entry": "an entry", "reduce": "a sell", "cancel": "a cancel", "loosen": "a looser stop"}
@@ -151,6 +157,84 @@ def _price_band(v: Verdict) -> str:
     if case == "limit":
         return f"a price of {price} is {measured} from the quote {against}; the limit is {limit}"
     return f"the quote {price} is {measured} from the last trades ({against}); the limit is {limit}"
+
+
+def _spread(v: Verdict) -> str:
+    measured, limit = percents(v.measured, v.limit)
+    return f"bid and ask of {v.detail[0]} are {measured} apart; the limit is {limit}"
+
+
+def _session(v: Verdict) -> str:
+    case, symbol, at = v.detail
+    if case == "closed":
+        opens = f"its next session opens {_moment(at)}" if at is not None else "no later session is known"
+        return f"{symbol} does not trade now; {opens}"
+    if case == "quiet":
+        return f"it is a quiet hour: nothing is entered until {_moment(at)}"
+    return f"{symbol} trades now"
+
+
+def _self_trade(v: Verdict) -> str:
+    other, side = v.detail
+    if v.passed:
+        return "no order of ours is in its way"
+    return (
+        f"this {side} at {plain(v.measured)} would trade with {other} of our own at {plain(v.limit)}; "
+        "cancel or move that one first"
+    )
+
+
+def _reward_to_risk(v: Verdict) -> str:
+    case, symbol = v.detail
+    least = plain(v.limit)
+    if case != "ratio":
+        field = "take_profit" if case == "target" else "stop_loss"
+        return f"the entry in {symbol} has no {case}, and a reward of {least} times the risk is required; give {field}"
+    if v.measured is None:
+        return f"the entry in {symbol} has its stop at the price or above it"
+    times = plain(round(v.measured, 2))
+    return f"the target of {symbol} is {times} times as far as its stop; at least {least} is required"
+
+
+def _stage(v: Verdict) -> str:
+    who, said, *rest = v.detail
+    if said == "full":
+        return f"{who} trades in full size"
+    return _share_of(f"an order of {who}, which trades {said},")(structs.replace(v, detail=tuple(rest)))
+
+
+def _heat_per_strategy(v: Verdict) -> str:
+    who, whose, *rest = v.detail
+    subject = "open risk of all strategies together" if whose == "all" else f"open risk of {who}"
+    return _share_of(subject)(structs.replace(v, detail=tuple(rest)))
+
+
+def _correlation(v: Verdict) -> str:
+    case, *rest = v.detail
+    if case == "all":
+        return _share_of("all that is held")(v)
+    if case != "cluster":
+        return _share_of("what moves together")(v)
+    symbols, day = rest
+    if len(symbols) == 1:
+        subject = f"{symbols[0]}, which moves on its own,"
+    else:
+        subject = f"{', '.join(sorted(symbols))}, which move together,"
+    source = f"correlations of {day}" if day is not None else "their correlations are not known and count as 1"
+    return f"{_share_of(subject)(v)} ({source})"
+
+
+def _loss_streak(v: Verdict) -> str:
+    who, until = v.detail
+    said = f"{who} lost {v.measured} trades in a row"
+    return said if v.passed else f"{said} and rests until {_moment(until)}; the limit is {v.limit}"
+
+
+def _repeats(v: Verdict) -> str:
+    case, who, symbol = v.detail
+    if case == "held":
+        return f"{who} entered {symbol} too often within an hour; a person must look, then: trade-mcp resume"
+    return f"entries of {who} in {symbol} within an hour would be {v.measured}; the limit is {v.limit}"
 
 
 def _cash(v: Verdict) -> str:
@@ -247,9 +331,14 @@ SENTENCES: dict[str, Callable[[Verdict], str]] = {
     "venue_limits": _venue_limits,
     "fresh_quote": _fresh_quote,
     "price_band": _price_band,
+    "spread": _spread,
+    "session": _session,
     "cash": _cash,
     "holdings": _holdings,
+    "self_trade": _self_trade,
     "stop_required": _stop_required,
+    "reward_to_risk": _reward_to_risk,
+    "stage": _stage,
     "order_notional": _share_of("order notional"),
     "concentration": _share_of("the symbol with all its live buys"),
     "exposure": _share_of("exposure"),
@@ -257,7 +346,11 @@ SENTENCES: dict[str, Callable[[Verdict], str]] = {
     "open_orders": _count_of("live orders"),
     "trade_risk": _share_of("the loss at the stop"),
     "heat": _share_of("open risk"),
+    "heat_per_strategy": _heat_per_strategy,
+    "correlation": _correlation,
+    "loss_streak": _loss_streak,
     "duplicate": _duplicate,
+    "repeats": _repeats,
     "orders_per_minute": _count_of("entries within a minute"),
     "orders_per_day": _count_of("entries within a day"),
     "watcher_alive": _watcher_alive,

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 from msgspec import structs
@@ -39,6 +40,7 @@ from trade_mcp.settings.values import (
     Moment,
     Money,
     Speed,
+    Symbol,
     Symbols,
     Timeframe,
     listed,
@@ -54,6 +56,7 @@ DEFAULT_STRATEGIES = ("ema_cross", "rsi_reversion")
 HERE = re.compile(r"localhost|127(\.\d+){3}|::1")  # this machine
 STRATEGY = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # a name, which orders carry
 
+Mode = Literal["paper", "practice", "testnet", "live"]
 Toolset = Literal["market", "signals", "orders", "portfolio", "risk", "desk"]
 
 
@@ -69,7 +72,13 @@ class Section(BaseModel):
 
 
 class DeskSettings(Section):
-    venue: Literal["paper"] = "paper"
+    venue: Literal["paper", "ccxt"] = "paper"
+    exchange: str | None = None  # ccxt's name of it: "binance"
+    sandbox: bool = False  # true: the exchange's testnet
+    exchange_key: SecretStr | None = None  # from TRADE_MCP_EXCHANGE_KEY or the keyring only
+    exchange_secret: SecretStr | None = None  # from TRADE_MCP_EXCHANGE_SECRET or the keyring only
+    exchange_passphrase: SecretStr | None = None  # where an exchange has one: TRADE_MCP_EXCHANGE_PASSPHRASE
+    exchange_url: SecretStr | None = None  # another base address, of a practice exchange: TRADE_MCP_EXCHANGE_URL
     symbols: Symbols | None = None  # None: the feed's
     timeframe: Timeframe | None = None  # None: the feed's own
     quote: str | None = None  # None: that of the symbols
@@ -91,6 +100,27 @@ class DeskSettings(Section):
                 "quote", "symbols of one quote currency, not of {quotes}", {"quotes": " and ".join(sorted(quotes))}
             )
         return self
+
+    @field_validator("exchange")
+    @classmethod
+    def _lower(cls, value: str | None) -> str | None:
+        return value.lower() if value else None
+
+    @model_validator(mode="after")
+    def _exchange_named(self) -> Self:
+        if self.venue == "ccxt" and self.exchange is None:
+            raise PydanticCustomError("exchange", 'desk.exchange, such as "binance", when desk.venue is "ccxt"')
+        return self
+
+    @field_validator("exchange_url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        return web_address(value)
+
+    @property
+    def base_url(self) -> str:
+        """Another base address of the exchange, "" for its own."""
+        return "" if self.exchange_url is None else self.exchange_url.get_secret_value()
 
     @property
     def ledger_url(self) -> str:
@@ -161,6 +191,11 @@ class LoopSettings(Section):
     entry_threshold: Annotated[float, Field(gt=0, le=1)] = 0.3  # blended strength (0..1) that opens a position
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}  # by strategy; {}: equal
     interval_s: Annotated[float, Field(gt=0, le=60)] = 0.2  # real seconds: the longest wait between looks at the time
+
+
+class CalendarSettings(Section):
+    stocks: Annotated[tuple[Symbol, ...], BeforeValidator(listed)] = ()  # these trade in sessions, all others always
+    exchange: str = "XNYS"  # whose sessions: a name of exchange-calendars
 
 
 class LadderStep(Section):
@@ -328,6 +363,7 @@ class Settings(Section):
     feed: FeedSettings = FeedSettings()
     paper: PaperSettings = PaperSettings()
     loop: LoopSettings = LoopSettings()
+    calendar: CalendarSettings = CalendarSettings()
     exits: ExitSettings = ExitSettings()
     strategies: dict[str, dict[str, Any]] = {}
     limits: dict[str, Any] = {}
@@ -342,9 +378,9 @@ class Settings(Section):
     @cached_property
     def policy(self) -> "Policy":
         """The limits of this configuration. Raises BadConfig with the key's name."""
-        from trade_mcp.risk.policy import check_policy
+        from trade_mcp.risk.policy import check_written
 
-        return check_policy(self.limits)
+        return check_written(self.limits)
 
     def channels(self) -> "dict[str, Channel]":
         """Where messages go: none until one is set up. Opened by the clerk, not at every start."""
@@ -367,6 +403,15 @@ class Settings(Section):
 
             found["webhook"] = Webhook(url=url, shape=self.alerts.webhook, chat=self.alerts.chat)
         return found
+
+    @property
+    def mode(self) -> Mode:
+        """Whose money: "paper", "practice" (an exchange of ours on this machine), "testnet" or "live"."""
+        if self.desk.venue == "paper":
+            return "paper"
+        if HERE.fullmatch(urlsplit(self.desk.base_url).hostname or ""):
+            return "practice"
+        return "testnet" if self.desk.sandbox else "live"
 
     @property
     def reports_folder(self) -> Path:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Role, Side, Source
+from trade_mcp.domain.order import Order, OrderType, Role, Side, Source
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
 from trade_mcp.risk.verdict import Verdict
@@ -95,3 +95,36 @@ def open_orders(proposal: Proposal, policy: Policy) -> Verdict | None:
         return None
     after = proposal.now.orders + 1
     return Verdict("open_orders", after <= policy.max_open_orders, after, policy.max_open_orders)
+
+
+def self_trade(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """The order meets no opposite one of our own that rests in its way; what it takes the place of is no such one.
+
+    The watcher's own exits are never held up by it: whoever is at a stop has to get out.
+    """
+    order = proposal.order
+    if order is None or (proposal.kind is Kind.REDUCE and order.source is Source.EXIT):
+        return None
+    price = _reaches(order, proposal)
+    if price is not None:
+        buys = order.side is Side.BUY
+        for other in proposal.book.orders.values():
+            rests = other.limit_price
+            if rests is None or other.side is order.side or other.symbol != order.symbol:
+                continue
+            if other.type is OrderType.STOP_LIMIT or other.order_id in proposal.replacing:
+                continue
+            if rests <= price if buys else rests >= price:
+                return Verdict("self_trade", False, price, rests, (other.order_id, order.side.value))
+    return Verdict("self_trade", True, None, None, ("", order.side.value))
+
+
+def _reaches(order: Order, proposal: Proposal) -> Decimal | None:
+    """The price up to which a buy (down to which a sell) would trade; None for what only waits for its trigger."""
+    if order.trigger_price is not None:
+        return None
+    if order.limit_price is not None:
+        return order.limit_price
+    if proposal.quote is None:
+        return None
+    return proposal.quote.ask if order.side is Side.BUY else proposal.quote.bid

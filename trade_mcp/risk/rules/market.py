@@ -2,8 +2,9 @@
 
 from decimal import Context, Decimal
 
+from trade_mcp.domain.calendar import next_start, within
 from trade_mcp.domain.instrument import Instrument
-from trade_mcp.domain.order import Order
+from trade_mcp.domain.order import Order, OrderType
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
 from trade_mcp.risk.standing import sound
@@ -100,3 +101,25 @@ def price_band(proposal: Proposal, policy: Policy) -> Verdict | None:
     usual, mid = closes[len(closes) // 2], quote.mid
     jump = abs(mid - usual)
     return Verdict("price_band", jump <= policy.max_jump * usual, jump / usual, policy.max_jump, ("jump", mid, usual))
+
+
+def spread(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """Bid and ask are no further apart than ``policy.max_spread`` of the price between them."""
+    quote = proposal.quote
+    if quote is None:  # fresh_quote refuses
+        return None
+    apart, mid = quote.ask - quote.bid, quote.mid
+    return Verdict("spread", apart <= policy.max_spread * mid, apart / mid, policy.max_spread, (proposal.symbol,))
+
+
+def session(proposal: Proposal, policy: Policy) -> Verdict:
+    """The venue is open; and, for an entry, it is no quiet hour. What only rests there may be placed at any time."""
+    view, order, name = proposal.view, proposal.order, proposal.symbol
+    entry = proposal.kind is Kind.ENTRY
+    if view.sessions is not None and (entry or (order is not None and order.type is OrderType.MARKET)):
+        now = within(view.sessions, view.now)
+        if now is None:
+            return Verdict("session", False, None, None, ("closed", name, next_start(view.sessions, view.now)))
+    if entry and view.quiet and (quiet := within(view.quiet, view.now)) is not None:
+        return Verdict("session", False, None, None, ("quiet", name, quiet.end))
+    return Verdict("session", True, None, None, ("open", name, None))

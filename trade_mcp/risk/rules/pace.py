@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from datetime import datetime, timedelta
 
-from trade_mcp.domain.book import Entered
+from trade_mcp.domain.book import Book, Entered, brake_key, trader
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Proposal
 from trade_mcp.risk.verdict import Verdict
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
@@ -27,6 +27,35 @@ def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
             age = (now - entered.at).total_seconds()
             return Verdict("duplicate", False, age, policy.duplicate_window_s, ("twin", order.size, order.symbol))
     return Verdict("duplicate", True, None, policy.duplicate_window_s, ("none", order.size, order.symbol))
+
+
+def repeats(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """Entries of one strategy in one symbol within an hour, with this one. Once refused, a person must look."""
+    order, book = proposal.order, proposal.book
+    if order is None:
+        return None
+    who = trader(order.source, order.strategy)
+    if brake_key("repeats", repeats_scope(who, order.symbol)) in book.brakes:
+        return Verdict("repeats", False, None, policy.max_repeats_per_hour, ("held", who, order.symbol))
+    after = repeated(book, who, order.symbol, now=proposal.view.now) + 1
+    limit = policy.max_repeats_per_hour
+    return Verdict("repeats", after <= limit, after, limit, ("count", who, order.symbol))
+
+
+def repeated(book: Book, who: str, symbol: str, *, now: datetime) -> int:
+    """Entries of ``who`` in ``symbol`` within the last hour."""
+    since, count = now - HOUR, 0
+    for entered in reversed(book.entered):
+        if entered.at <= since:
+            break
+        if entered.symbol == symbol and entered.strategy == who:
+            count += 1
+    return count
+
+
+def repeats_scope(who: str, symbol: str) -> str:
+    """What the brake ``repeats`` holds."""
+    return f"{who} {symbol}"
 
 
 def orders_per_minute(proposal: Proposal, policy: Policy) -> Verdict:

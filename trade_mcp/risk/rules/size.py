@@ -2,10 +2,16 @@
 
 from decimal import Decimal
 
-from trade_mcp.domain.order import Order, OrderType
-from trade_mcp.risk.policy import Policy
+from msgspec import structs
+
+from trade_mcp.domain.book import trader
+from trade_mcp.domain.exits import levels
+from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.order import Order, OrderType, Source
+from trade_mcp.risk.clusters import cluster
+from trade_mcp.risk.policy import OTHERS, SIZES, Policy
 from trade_mcp.risk.proposal import Kind, Proposal
-from trade_mcp.risk.standing import stop_at
+from trade_mcp.risk.standing import heat_of, stop_at
 from trade_mcp.risk.verdict import Verdict
 
 
@@ -74,6 +80,75 @@ def trade_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
 def heat(proposal: Proposal, policy: Policy) -> Verdict | None:
     """Open risk (equity lost if every stop is hit, as a fraction) stays below ``policy.max_heat``."""
     return _share("heat", proposal.heat, proposal, limit=policy.max_heat)
+
+
+def stage(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """A strategy without a record enters small: a share of ``policy.max_order_notional``."""
+    order = proposal.order
+    if order is None:
+        return None
+    named, said = stage_of(order.source, order.strategy, policy)
+    if said == "full":
+        return Verdict("stage", True, None, None, (named, said))
+    limit = SIZES[said] * policy.max_order_notional
+    verdict = _share("stage", proposal.notional, proposal, limit=limit)
+    return structs.replace(verdict, detail=(named, said, *verdict.detail)) if verdict is not None else None
+
+
+def stage_of(source: Source, strategy: str, policy: Policy) -> tuple[str, str]:
+    """Whose stage an order of ``strategy`` is in, and which: its own if the loop asks, else that of all others."""
+    if source is Source.LOOP and strategy in policy.stage:
+        return strategy, policy.stage[strategy]
+    return trader(source, strategy), policy.stage.get(OTHERS, "full")
+
+
+def reward_to_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """The target is at least ``policy.min_reward_to_risk`` times as far from the worst price as the stop."""
+    order, price, least = proposal.order, proposal.price, policy.min_reward_to_risk
+    if order is None or price is None or least == 0:
+        return None
+    target = levels(order.exits, price).target if order.exits is not None else None
+    if target is None or proposal.stop is None:
+        missing = "stop" if target is not None else "target"
+        return Verdict("reward_to_risk", False, None, least, (missing, proposal.symbol))
+    reward, risk = target - price, price - proposal.stop
+    measured = reward / risk if risk > 0 else None
+    return Verdict("reward_to_risk", reward >= least * risk, measured, least, ("ratio", proposal.symbol))
+
+
+def heat_per_strategy(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """The same of what one strategy opened: ``policy.max_heat_per_strategy``. The chat is one, under whatever names."""
+    limit, order = policy.max_heat_per_strategy, proposal.order
+    held = proposal.book.position(proposal.symbol)
+    who = trader(order.source, order.strategy) if order is not None else trader(held.owner, held.strategy)
+    if proposal.heat is not None and proposal.equity is not None and 0 < proposal.heat <= limit * proposal.equity:
+        return Verdict("heat_per_strategy", True, proposal.heat / proposal.equity, limit, (who, "all"))
+    used = proposal.risk
+    if used is not None:
+        besides = proposal.symbol if order is None else ""
+        used = used + heat_of(proposal.book, proposal.view.marks, who, besides=besides)
+    verdict = _share("heat_per_strategy", used, proposal, limit=limit)
+    return structs.replace(verdict, detail=(who, "own", *verdict.detail)) if verdict is not None else None
+
+
+def correlation(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """All that moves together with the symbol stays below ``policy.max_cluster`` of equity.
+
+    Symbols hang together from a correlation of ``policy.cluster_correlation`` on; an unknown one counts as 1.
+    """
+    after, equity, now, limit = proposal.exposure, proposal.equity, proposal.now, policy.max_cluster
+    if after is None or proposal.notional is None or now is None:
+        return None  # an entry without a price: fresh_quote refuses
+    if equity is not None and 0 < after <= limit * equity:
+        return Verdict("correlation", True, after / equity, limit, ("all",))
+    known = proposal.view.correlations
+    least = float(policy.cluster_correlation)
+    together = cluster(proposal.symbol, now.notionals, known=known, least=least)
+    used = proposal.notional + sum([now.notionals.get(symbol, ZERO) for symbol in together])
+    verdict = _share("correlation", used, proposal, limit=limit)
+    if verdict is None or verdict.measured is None:
+        return verdict
+    return structs.replace(verdict, detail=("cluster", tuple(together), known.day if known is not None else None))
 
 
 def _share(rule: str, used: Decimal | None, proposal: Proposal, *, limit: Decimal) -> Verdict | None:

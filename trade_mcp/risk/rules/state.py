@@ -1,7 +1,11 @@
 """State: whether the desk may act at all: trading state, one policy, somebody watching, book and venue agreeing."""
 
+from datetime import datetime
+
+from trade_mcp.domain.book import Book, trader
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Role
+from trade_mcp.risk.brakes import rests_until
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
 from trade_mcp.risk.verdict import Verdict
@@ -20,7 +24,30 @@ def trading_state(proposal: Proposal, policy: Policy) -> Verdict:
         passed = kind is Kind.REDUCE
     else:
         passed = kind is Kind.REDUCE and order is not None and order.role in PROTECTIVE
-    return Verdict("trading_state", passed, state.value, None, (kind.value, reason))
+    until = None if halted or state is TradingState.ACTIVE else held_until(book)
+    return Verdict("trading_state", passed, state.value, until, (kind.value, reason))
+
+
+def held_until(book: Book) -> datetime | None:
+    """When trading is active again by itself; None: when a person resumes."""
+    ends = [brake.until for brake in book.brakes.values() if brake.effect is not TradingState.ACTIVE]
+    if book.asked is not TradingState.ACTIVE or not ends or None in ends:
+        return None
+    return max(end for end in ends if end is not None)
+
+
+def loss_streak(proposal: Proposal, policy: Policy) -> Verdict | None:
+    """A strategy that lost ``policy.loss_streak`` trades in a row rests for ``policy.cooldown_min``."""
+    order = proposal.order
+    if order is None:
+        return None
+    who = trader(order.source, order.strategy)
+    streak = proposal.book.streaks.get(who)
+    if streak is None:
+        return Verdict("loss_streak", True, 0, policy.loss_streak, (who, None))
+    end = rests_until(streak, policy)
+    rests = streak.losses >= policy.loss_streak and proposal.view.now < end
+    return Verdict("loss_streak", not rests, streak.losses, policy.loss_streak, (who, end if rests else None))
 
 
 def policy_in_force(proposal: Proposal, policy: Policy) -> Verdict:

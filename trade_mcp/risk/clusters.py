@@ -1,0 +1,30 @@
+"""Clusters: symbols that move together count as one. What is not known to move apart is taken to move together."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from msgspec import Struct
+
+
+class Correlations(Struct, frozen=True, gc=False):
+    """The correlations of one day, by pair of symbols in order of their names."""
+
+    day: date
+    pairs: dict[tuple[str, str], float]
+
+    def of(self, a: str, b: str) -> float:
+        """In -1..1; an unknown one counts as 1."""
+        return self.pairs.get((a, b) if a < b else (b, a), 1.0)
+
+
+def cluster(symbol: str, others: Iterable[str], *, known: Correlations | None, least: float) -> list[str]:
+    """``symbol`` and those of ``others`` that hang together with it, by a correlation of ``least`` at each link."""
+    rest = [other for other in others if other != symbol]
+    if known is None:
+        return [symbol, *rest]
+    found = [symbol]
+    for one in found:  # grows while it is walked
+        near = [other for other in rest if known.of(one, other) >= least]
+        found += near
+        rest = [other for other in rest if other not in near]
+    return found

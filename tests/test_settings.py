@@ -145,6 +145,7 @@ def test_the_example_file_shows_every_setting_and_limit_with_its_default(written
     assert not set(LIMITS) - shown
     for name, field in Settings.model_fields.items():
         elsewhere = {"token", "password", "webhook_url", "ping_url", "symbols", "weights", "holdings"}
+        elsewhere |= {"exchange_key", "exchange_secret", "exchange_passphrase", "exchange_url"}
         keys = set(getattr(field.annotation, "model_fields", {})) - elsewhere
         assert not keys - shown, name
 

@@ -13,7 +13,16 @@ from trade_mcp.settings.sections import Settings
 if TYPE_CHECKING:
     from trade_mcp.settings.sources import Layer
 
-SECRETS = {("server", "token"), ("mail", "password"), ("alerts", "webhook_url"), ("health", "ping_url")}
+SECRETS = {
+    ("desk", "exchange_key"),
+    ("desk", "exchange_secret"),
+    ("desk", "exchange_passphrase"),
+    ("desk", "exchange_url"),
+    ("server", "token"),
+    ("mail", "password"),
+    ("alerts", "webhook_url"),
+    ("health", "ping_url"),
+}
 EXPECTED = {
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",

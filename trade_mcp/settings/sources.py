@@ -18,6 +18,10 @@ PREFIX = "TRADE_MCP_"
 TOKEN = "TRADE_MCP_SERVER_TOKEN"
 SECRETS = {  # the only way in for what may not stand in a file
     ("server", "token"): TOKEN,
+    ("desk", "exchange_key"): "TRADE_MCP_EXCHANGE_KEY",
+    ("desk", "exchange_secret"): "TRADE_MCP_EXCHANGE_SECRET",
+    ("desk", "exchange_passphrase"): "TRADE_MCP_EXCHANGE_PASSPHRASE",
+    ("desk", "exchange_url"): "TRADE_MCP_EXCHANGE_URL",
     ("mail", "password"): "TRADE_MCP_MAIL_PASSWORD",
     ("alerts", "webhook_url"): "TRADE_MCP_ALERTS_WEBHOOK_URL",
     ("health", "ping_url"): "TRADE_MCP_PING_URL",

@@ -17,7 +17,7 @@ from trade_mcp.domain.matching import LIMITED, Execution, Friction, Match, Now, 
 from trade_mcp.domain.order import Fill, Order, Side, Status, TimeInForce
 from trade_mcp.ports import Feed
 from trade_mcp.venues import paper_rows as rows
-from trade_mcp.venues.paper_checks import check_group, check_in_time, check_order, notional_price
+from trade_mcp.venues.order_checks import check_group, check_in_time, check_order, notional_price
 from trade_mcp.venues.paper_fees import Charge, Fees, in_coin
 from trade_mcp.venues.paper_rows import Held
 

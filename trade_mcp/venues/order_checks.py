@@ -1,4 +1,4 @@
-"""What the paper venue refuses before it takes an order: the exchange's limits, each said in numbers."""
+"""What is refused before an order is taken or sent: the limits of the exchange, each said in numbers."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -19,6 +19,7 @@ from trade_mcp.desk.exits import Exits
 from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
+from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.reconcile import Reconcile, first_cursors
 from trade_mcp.desk.send import Sender
 from trade_mcp.desk.signals import Signals
@@ -32,11 +33,13 @@ from trade_mcp.logs.orders import tell
 from trade_mcp.office.health import Expected, Health, health
 from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
-from trade_mcp.ports import Feed, Venue
+from trade_mcp.ports import Feed, Hours, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
 from trade_mcp.settings.sections import parameters
+from trade_mcp.sources.hours import TradingHours
 from trade_mcp.sources.voices import Voice, checked, voice
+from trade_mcp.store.correlations import Known
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
@@ -68,6 +71,7 @@ class App:
         self.judge: Judge = parts["judge"]
         self.gate: Gate = parts["gate"]
         self.reconcile: Reconcile = parts["reconcile"]
+        self.hours: Hours = parts["hours"]
         self.watch: Watch = parts["watch"]
         self.signals: Signals = parts["signals"]
         self.decide: Decide = parts["decide"]
@@ -132,6 +136,8 @@ def build(settings: Settings, program: str) -> App:
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
+        hours = TradingHours(symbols, stocks=settings.calendar.stocks, exchange=settings.calendar.exchange)
+        hours.check(own.quiet_hours, clock.market())
         fresh = began(engine) is None
         cursors = first_cursors(venue) if fresh else {}
         opening = LedgerOpened(
@@ -149,7 +155,14 @@ def build(settings: Settings, program: str) -> App:
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)
-        judge = Judge(market, clock=clock, heartbeats=heartbeats, own=own)
+        judge = Judge(
+            market,
+            clock=clock,
+            heartbeats=heartbeats,
+            hours=hours,
+            correlations=Known(engine, clock=clock),
+            own=own,
+        )
         sender = Sender(ledger, venue, clock=clock, leases=leases)
         exits = Exits(ledger, market, sender, judge=judge, clock=clock)
         gate = Gate(
@@ -163,6 +176,7 @@ def build(settings: Settings, program: str) -> App:
             rules=settings.exit_rules,
         )
         reconcile = Reconcile(ledger, venue, sender, market=market, clock=clock)
+        marks = Marks(ledger, market, gate, judge=judge, hours=hours, clock=clock, make_id=new_id)
         signals = Signals(market, voices, weights=settings.loop.weights)
         app = App(
             settings,
@@ -179,7 +193,8 @@ def build(settings: Settings, program: str) -> App:
             judge=judge,
             gate=gate,
             reconcile=reconcile,
-            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, clock=clock),
+            hours=hours,
+            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, marks=marks, clock=clock),
             signals=signals,
             decide=Decide(
                 ledger,

@@ -176,7 +176,7 @@ class Exits:
     def _note_dust(self, ledger: Ledger, symbol: str, position: Position) -> None:
         if self._is_new_dust(ledger.book, symbol):
             base = self._market.instrument(symbol).base
-            ledger.append(DustBooked(symbol, position.size))
+            ledger.append(DustBooked(symbol, position.size, self._clock.market()))
             ledger.append(Alarm(f"{position.size:f} {base} is below what the venue sells: dust", symbol=symbol))
 
     def _orders(self, ledger: Ledger, symbol: str, wanted: tuple[Leg, ...]) -> tuple[Order, ...]:

@@ -1,21 +1,19 @@
 """Watch: fills, reconciliation and exits, again and again. No position is left without its stop, whoever opened it."""
 
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 
 from msgspec import Struct
 
 from trade_mcp.desk.due import Due
 from trade_mcp.desk.gate import Gate
-from trade_mcp.desk.market import Market, held
+from trade_mcp.desk.market import Market
+from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.reconcile import Reconcile
 from trade_mcp.desk.steps import Step, run_steps
 from trade_mcp.domain.errors import LeaseLost
-from trade_mcp.domain.events import EquityMarked, PeakRaised
-from trade_mcp.domain.market import timeframe_delta
+from trade_mcp.domain.events import PeakRaised
 from trade_mcp.domain.order import EXIT_ROLES
 from trade_mcp.ports import Clock, Feed
-from trade_mcp.risk.standing import standing
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
@@ -38,13 +36,22 @@ class StepReport(Struct, frozen=True):
 class Watch:
     """The watching half of the desk. ``step`` is one round; a program or a thread calls it several times a second."""
 
-    def __init__(self, ledger: Log, feed: Feed, market: Market, *, gate: Gate, reconcile: Reconcile, clock: Clock):
+    def __init__(
+        self,
+        ledger: Log,
+        feed: Feed,
+        market: Market,
+        *,
+        gate: Gate,
+        reconcile: Reconcile,
+        marks: Marks,
+        clock: Clock,
+    ):
         self._log, self._feed, self._market = ledger, feed, market
-        self._gate, self._reconcile, self._clock = gate, reconcile, clock
+        self._gate, self._reconcile, self._marks, self._clock = gate, reconcile, marks, clock
         self._due = Due(ledger, market, gate, clock=clock)
         self._audited: float | None = None
         self._peaks_until: dict[str, datetime] = {}
-        self._marked: datetime | None = None
 
     def step(self, lease: Lease | None = None) -> StepReport:
         """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
@@ -58,7 +65,7 @@ class Watch:
                 ("exits", lambda: self._protect_all(lease)),
                 ("due", lambda: self._due.step(lease)),
                 ("entries", lambda: self._gate.sweep_entries(lease)),
-                ("equity", lambda: self._mark_equity(lease)),
+                ("equity", lambda: self._marks.step(lease)),
             )
         )
         if any(step.error for step in steps if step.name in HEARS):
@@ -109,35 +116,3 @@ class Watch:
                 failed.append(failure)
         if failed:
             raise failed[0]
-
-    def _mark_equity(self, lease: Lease | None) -> None:
-        """Once for each bar of the desk's timeframe, if the marks are known and the equity moved."""
-        step = timeframe_delta(self._market.timeframe)
-        at = floor_to(self._clock.market(), step)
-        if self._marked == at:
-            return
-        book = self._log.refresh()
-        marks = self._market.marks(held(book))
-        now = standing(book, marks)
-        if now.equity is None:
-            return  # unknown is unknown: no equity with a made-up price
-        self._marked = at
-        if now.equity == book.equity and not book.positions:
-            return
-        with self._log.writing(lease) as ledger:
-            if ledger.book.seq != book.seq:
-                self._marked = None  # the book moved on: the next round marks it
-                return
-            shares = (share(now.exposure, now.equity), share(now.heat, now.equity))
-            ledger.append(EquityMarked(at, now.equity, book.cash, *shares, marks))
-
-
-def share(part: Decimal, equity: Decimal) -> Decimal:
-    """``part`` of ``equity`` as a fraction, to six places; 1 when there is no equity left to divide by."""
-    return (part / equity).quantize(Decimal("1e-6")) if equity > 0 else Decimal(1)
-
-
-def floor_to(at: datetime, step: timedelta) -> datetime:
-    """The newest boundary of ``step`` at or before ``at`` (UTC)."""
-    since = at - datetime(1970, 1, 1, tzinfo=at.tzinfo)
-    return at - since % step

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from trade_mcp.domain.approvals import OrderProposal
-from trade_mcp.domain.events import TradingState
+from trade_mcp.domain.events import Period, TradingState
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import EXIT_ROLES, Order, Role, Side, Source
 from trade_mcp.domain.position import Position
@@ -22,7 +22,39 @@ class Entered(Struct, frozen=True, gc=False):
     symbol: str
     side: Side
     size: Decimal
-    strategy: str
+    strategy: str  # "chat" for what no strategy of the loop asked
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """Equity as it was marked last; ``seen`` is the time of the newest price in it. Flows since are counted in."""
+
+    seen: datetime | None = None
+    equity: Decimal = ZERO
+
+
+class Baseline(Struct, frozen=True, gc=False):
+    """Equity when a day or a week began, at market time ``at``; flows since are counted in."""
+
+    at: datetime
+    equity: Decimal
+
+
+class Brake(Struct, frozen=True, gc=False):
+    """A brake that holds: see `events.BrakeTripped`."""
+
+    name: str
+    effect: TradingState
+    since: datetime
+    reason: str
+    until: datetime | None = None
+    scope: str = ""
+
+
+class Streak(Struct, frozen=True, gc=False):
+    """Losing trades in a row of one strategy, and when the last of them ended."""
+
+    losses: int
+    at: datetime
 
 
 class Book(Struct):
@@ -39,8 +71,10 @@ class Book(Struct):
     quote: str = ""
     policy: str = ""  # hash of the limits in force
     policy_text: str = ""
-    state: TradingState = TradingState.ACTIVE
+    state: TradingState = TradingState.ACTIVE  # the strictest of what was asked for and what brakes force
     state_reason: str = ""
+    asked: TradingState = TradingState.ACTIVE  # by a person or a tool
+    asked_reason: str = ""
     mode: str = ""  # "live" needs arming
     armed_since: datetime | None = None  # real time
     armed_until: datetime | None = None
@@ -50,6 +84,12 @@ class Book(Struct):
     fees: Decimal = ZERO  # quote value
     peak_equity: Decimal = ZERO
     equity: Decimal = ZERO  # at the last mark
+    mark: Mark = Mark()
+    high_water: Decimal = ZERO  # two marks in a row were there, net of flows: what brakes count drawdown from
+    periods: dict[Period, Baseline] = field(default_factory=dict)
+    brakes: dict[str, Brake] = field(default_factory=dict)  # that hold now, by `brake_key`
+    streaks: dict[str, Streak] = field(default_factory=dict)  # by strategy
+    rejected: list[datetime] = field(default_factory=list)  # real times of the venue's last rejections, oldest first
     positions: dict[str, Position] = field(default_factory=dict)  # open ones
     orders: dict[str, Order] = field(default_factory=dict)  # live ones
     external: dict[str, Decimal] = field(default_factory=dict)  # by currency: never ours to sell
@@ -122,3 +162,17 @@ class Book(Struct):
 
 
 FLAT = Position(owner=Source.OPERATOR)
+CHAT = "chat"
+
+
+def trader(source: Source, strategy: str) -> str:
+    """Whose limits per strategy an order or a position counts against: its strategy's if the loop asked, else `CHAT`.
+
+    What a model says of its strategy is its own word: under ten names it would have ten limits.
+    """
+    return strategy if source is Source.LOOP and strategy else CHAT
+
+
+def brake_key(name: str, scope: str) -> str:
+    """Where a brake stands in ``Book.brakes``."""
+    return f"{name}:{scope}" if scope else name

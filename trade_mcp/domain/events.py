@@ -172,6 +172,7 @@ class DustBooked(Event, frozen=True, tag="dust_booked"):
 
     symbol: str
     size: Decimal
+    at: datetime | None = None  # market time
 
 
 class FlowRecorded(Event, frozen=True, tag="flow_recorded"):
@@ -228,7 +229,7 @@ class BreakSettled(Event, frozen=True, tag="break_settled"):
 
 
 class EquityMarked(Event, frozen=True, tag="equity_marked"):
-    """Equity at market time ``at``, with the prices it was taken at."""
+    """Equity at market time ``at``, with the prices it was taken at; the newest of them is of ``seen``."""
 
     at: datetime
     equity: Decimal
@@ -236,6 +237,44 @@ class EquityMarked(Event, frozen=True, tag="equity_marked"):
     exposure: Decimal  # notional / equity
     heat: Decimal  # equity lost if every stop is hit / equity
     marks: dict[str, Decimal] = {}
+    seen: datetime | None = None
+
+
+class Period(StrEnum):
+    """What a loss is counted over."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
+class BaselineSet(Event, frozen=True, tag="baseline_set"):
+    """A day or a week began at market time ``at``: what is lost in it counts from ``equity``."""
+
+    period: Period
+    at: datetime
+    equity: Decimal
+
+
+class BrakeTripped(Event, frozen=True, tag="brake_tripped"):
+    """A brake holds from market time ``at`` until ``until``, or (None) until a person resumes.
+
+    ``effect`` is the trading state it forces; ACTIVE where only the strategy named in ``scope`` rests.
+    """
+
+    brake: str
+    effect: TradingState
+    at: datetime
+    reason: str
+    until: datetime | None = None
+    scope: str = ""
+
+
+class BrakeReleased(Event, frozen=True, tag="brake_released"):
+    """The time of a brake is over."""
+
+    brake: str
+    reason: str
+    scope: str = ""
 
 
 class Alarm(Event, frozen=True, tag="alarm"):
@@ -275,6 +314,9 @@ AnyEvent = (
     | BreakSeen
     | BreakSettled
     | EquityMarked
+    | BaselineSet
+    | BrakeTripped
+    | BrakeReleased
     | Alarm
 )
 
@@ -304,10 +346,10 @@ def order_id_of(event: Event) -> str:
         return event.order.order_id
     if isinstance(event, OrderRefused):
         return event.request.order_id
+    if isinstance(event, ExternalMoved | ForeignOrderSeen | ForeignOrderGone):
+        return event.ref
     if isinstance(event, ProposalMade):
         return event.proposal.request.order_id
     if isinstance(event, ProposalDecided | Denied):
         return event.order_id
-    if isinstance(event, ExternalMoved | ForeignOrderSeen | ForeignOrderGone):
-        return event.ref
     return event.order_id if isinstance(event, Alarm) else ""

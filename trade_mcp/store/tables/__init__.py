@@ -12,6 +12,7 @@ from trade_mcp.store.tables.operator import OperatorRow
 from trade_mcp.store.tables.programs import HeartbeatRow, LeaseRow, MarketTimeRow
 from trade_mcp.store.tables.projections import EquityRow, FillRow, OrderRow, PositionRow, ProposalRow
 from trade_mcp.store.tables.reports import ReportRow
+from trade_mcp.store.tables.risk import CorrelationRow
 from trade_mcp.store.tables.venue import CursorRow
 
 metadata = Row.metadata
@@ -30,6 +31,7 @@ def ddl() -> str:
 __all__ = [
     "AlertRow",
     "BookRow",
+    "CorrelationRow",
     "CursorRow",
     "DecisionRow",
     "EquityRow",

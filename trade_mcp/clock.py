@@ -1,7 +1,8 @@
 """Clock: real time, and market time. Live they are the same; in a replay every process reads one shared row.
 
-Market time stands still while no program runs: it never goes further than a moment after the last `touch`, and the
-first touch after a pause lets it go on from there. It stands still at the end of the data, too.
+Market time of a replay stands still while no program runs: it never goes further than a moment after the last `touch`,
+and the first touch after a pause lets it go on from there. It stands still at the end of the data, too. A live market
+waits for nobody: its time is the clock's (or, of a practice exchange, goes as fast as that says), whoever runs.
 """
 
 import threading
@@ -24,7 +25,7 @@ KEEP = (
     " VALUES (1, ?, ?, ?, ?, ?, ?)"
 )
 
-type Mode = Literal["speed", "max"]
+type Mode = Literal["speed", "max", "live"]
 
 
 class LiveClock:
@@ -43,7 +44,7 @@ class LiveClock:
 class MarketTime(Struct, frozen=True):
     """The shared row: market time was ``anchor_market`` at ``anchor_real`` and goes ``speed`` times as fast."""
 
-    mode: Mode  # "max": it stands, and the loop moves it from bar to bar
+    mode: Mode  # "max": it stands, and the loop moves it from bar to bar; "live": nothing stops it
     speed: float
     anchor_market: datetime
     anchor_real: datetime
@@ -53,6 +54,8 @@ class MarketTime(Struct, frozen=True):
     def at(self, real: datetime) -> datetime:
         """Market time at real time ``real``."""
         market = self.anchor_market
+        if self.mode == "live":
+            return market + (real - self.anchor_real) * self.speed
         if self.mode == "speed":
             # Between the last touch and a moment after it, wherever the real clock was set.
             until = min(max(real, self.touched_real), self.touched_real + RUNS_ON)
@@ -61,7 +64,7 @@ class MarketTime(Struct, frozen=True):
 
     def touched(self, real: datetime) -> "MarketTime":
         """The row after a program said at ``real`` that it runs; after a pause it goes on from where it stood."""
-        if self.paused(real):
+        if self.mode != "live" and self.paused(real):
             return structs.replace(self, anchor_market=self.at(real), anchor_real=real, touched_real=real)
         return structs.replace(self, touched_real=max(real, self.touched_real))
 
@@ -71,7 +74,7 @@ class MarketTime(Struct, frozen=True):
 
 
 class SharedClock:
-    """Market time of a replay, the same for every process on one ledger; it never goes back within one."""
+    """Market time, the same for every process on one ledger; that of a replay never goes back within one."""
 
     def __init__(self, engine: Engine, *, base: Clock):
         self._engine, self._base = engine, base
@@ -85,6 +88,8 @@ class SharedClock:
         if now - self._read_at > FRESH_S:
             self._row, self._read_at = _read(self._engine) or self._row, now
         market = self._row.at(self._base.real())
+        if self._row.mode == "live":
+            return market
         with self._lock:
             self._last = max(self._last, market)
             return self._last
@@ -101,7 +106,7 @@ class SharedClock:
 
     @property
     def speed(self) -> float:
-        """Market seconds in a real one, at mode "speed"."""
+        """Market seconds in a real one, but at mode "max"."""
         return self._row.speed
 
     @property
@@ -114,7 +119,7 @@ class SharedClock:
 
         def touched(row: MarketTime) -> MarketTime:
             row = row.touched(self._base.real())
-            if row.at(row.touched_real) >= self._last:
+            if row.mode == "live" or row.at(row.touched_real) >= self._last:
                 return row
             # The real clock was set back a little: nobody may see an earlier market than we did.
             return structs.replace(row, anchor_market=self._last, anchor_real=row.touched_real)
@@ -145,12 +150,13 @@ def open_clock(
 ) -> SharedClock:
     """The shared clock of this ledger; at first it starts at ``start``, later it goes on from where it stood.
 
-    The program that starts the market says how fast it goes: one that joins running ones takes theirs.
+    The program that starts the market says how fast it goes: one that joins running ones takes theirs. At mode "live"
+    ``start`` is the market's time now.
     """
     real = base.real()
     with engine.transaction() as cursor:
         row = _parsed(cursor.execute(READ).fetchone())
-        if row is None:
+        if row is None or (mode == "live" and row.paused(real)):
             row = MarketTime(mode, speed, start, real, real, end)
         elif row.paused(real):
             row = structs.replace(row.touched(real), mode=mode, speed=speed, end=end)

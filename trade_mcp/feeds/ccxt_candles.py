@@ -25,6 +25,7 @@ MOST = 100_000  # bars kept in memory
 AGAIN_S = 0.5  # real seconds until a bar that is due is asked for again; doubles
 AGAIN_MOST_S = 5.0
 PAUSE_MOST_S = 15.0  # after failures
+LATE = 30  # margins after its close, a bar that is not there counts as none for now
 HOLE_AGAIN_S = 30.0  # real seconds until a hole is asked for again; doubles
 HOLE_TRIES = 6  # after that nobody traded then, or the exchange itself was down
 ROUNDS = 4  # of going further back for the bars that holes have cost
@@ -55,6 +56,7 @@ class Series:
         self._lock = threading.Lock()
         self._bars = _made(symbol, timeframe, [])
         self._since = self._until = 0  # every bar that opens in [since, until) was asked for
+        self._answered = 0  # bars that closed before it would have been in the last answer
         self._begins = False  # there is nothing before `since`
         self._holes: list[_Hole] = []
         self._ask_at, self._wait_s = 0.0, AGAIN_S  # for a bar that is due
@@ -85,10 +87,10 @@ class Series:
         return seen.each(lambda array: array[seen.open_ms + self._step > ms_of(after)])
 
     def known_until(self, now: datetime) -> datetime:
-        """What closed by then is known, be it that there is none."""
+        """What closed by then is known, be it that there is none: a market that nobody trades in shows no bars."""
         with contextlib.suppress(FeedError):
             self.newest(now, 1)
-        return now if self._until >= self._floor(now) else min(now, at_ms(self._until))
+        return now if self._until >= self._floor(now) else min(now, at_ms(max(self._until, self._answered)))
 
     def _asked_for(self, now: datetime, limit: int) -> Candles:
         self._forward(now, limit)
@@ -117,6 +119,7 @@ class Series:
         self._wait_s = min(2 * self._wait_s, AGAIN_MOST_S)
         before = self._until
         rows = self._asked(before - self._step, due)
+        self._answered = ms_of(now) - LATE * self._margin
         if rows:
             newest, certain = rows[-1][0], ms_of(now) - self._margin - self._step
             self._take([row for row in rows if row[0] < due and (row[0] < newest or row[0] <= certain)])

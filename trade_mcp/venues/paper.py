@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from trade_mcp.domain.errors import BadConfig, FeedError, VenueRejected
+from trade_mcp.domain.errors import BadConfig, FeedError, UnknownSymbol, VenueRejected
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
@@ -45,6 +45,7 @@ class PaperVenue:
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         refused: VenueRejected | None = None
         reports: tuple[Report, ...] = ()
+        self._look(orders[0].symbol)
         with self._file.writing() as db:
             visit = Visit(db, self._feed, self._rules, now=self._clock.market())
             try:
@@ -101,13 +102,20 @@ class PaperVenue:
             if total
         }
 
+    def _look(self, symbol: str) -> None:
+        """Ask for prices before the file is locked: an exchange may take its time, and remembers its answer then."""
+        with suppress(FeedError, UnknownSymbol):
+            self._feed.quote(symbol, now=self._clock.market())
+            self._feed.known_until(symbol, self._feed.timeframe, now=self._clock.market())
+
     def _touch(self) -> None:
         """Match what rests, if anything can have happened to it since the last time."""
         now = self._clock.market()
         with self._file.reading() as db:
             resting = rows.working(db)
             until, _ = rows.progress(db)
-        if new_bars(self._feed, resting, after=until, until=now) or any(over(row, now) for row in resting):
+        bars, known = new_bars(self._feed, resting, after=until, now=now)
+        if bars or any(over(row, known) for row in resting):
             with self._file.writing() as db:
                 Visit(db, self._feed, self._rules, now=now).save()
 

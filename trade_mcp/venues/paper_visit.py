@@ -47,16 +47,18 @@ class Visit:
         until, change = rows.progress(db)
         self._db, self._feed, self._rules = db, feed, rules
         self._now = now
-        # Another process may have seen a later moment already: what it matched is not matched again.
-        self._until = max(now, until)
+        self._until = until
         self._change = change
         self._resting = {row.number: row for row in rows.working(db)}
         self._totals = rows.totals(db)
         self._moved: set[str] = set()
         self._changed: dict[int, Held] = {}
-        for bar in new_bars(feed, list(self._resting.values()), after=until, until=now):
+        bars, known = new_bars(feed, list(self._resting.values()), after=until, now=now)
+        for bar in bars:
             self._match(bar)
-        for row in [row for row in self._resting.values() if over(row, self._now)]:
+        # Another process may have seen a later moment already: what it matched is not matched again.
+        self._until = max(known, until)
+        for row in [row for row in self._resting.values() if over(row, self._until)]:
             self._keep(structs.replace(row, status=Status.EXPIRED, reason=EXPIRED[row.order.time_in_force]))
 
     def place(self, orders: tuple[Order, ...], *, real: datetime) -> list[Held]:
@@ -74,7 +76,7 @@ class Visit:
         for order in orders:
             check_order(order, instrument, quote=quote)
         prices = [_lock_price(order, quote) for order in orders]
-        legs = tuple(Resting(order, self._until, order.size) for order in orders)
+        legs = tuple(Resting(order, max(self._now, self._until), order.size) for order in orders)
         matches: tuple[Match | None, ...] = (None,) * len(legs)
         if quote is not None:
             seen, taken = Now(quote, volume), rows.taken(self._db, symbol, slot)
@@ -104,9 +106,11 @@ class Visit:
 
     def _market(self, symbol: str) -> tuple[Quote | None, datetime, Decimal]:
         """The quote of now, the bar it trades in (named by the close of the one before), how much trades in a bar."""
-        recent = self._feed.bars(symbol, after=self._now - 2 * timeframe_delta(self._feed.timeframe), until=self._now)
-        slot, volume = (recent[-1].close_at, recent[-1].volume) if recent else (self._now, ZERO)
+        slot, volume = self._now, ZERO
         try:
+            after = self._now - 2 * timeframe_delta(self._feed.timeframe)
+            if recent := self._feed.bars(symbol, after=after, until=self._now):
+                slot, volume = recent[-1].close_at, recent[-1].volume
             return self._feed.quote(symbol, now=self._now), slot, volume
         except FeedError:
             return None, slot, volume  # nothing is made up: what can rest, rests
@@ -235,11 +239,18 @@ class Visit:
             self._resting.pop(row.number, None)
 
 
-def new_bars(feed: Feed, resting: Sequence[Held], *, after: datetime, until: datetime) -> list[Bar]:
-    """Bars of the resting orders' symbols, oldest close first across them all."""
+def new_bars(feed: Feed, resting: Sequence[Held], *, after: datetime, now: datetime) -> tuple[list[Bar], datetime]:
+    """Bars of the resting orders' symbols, oldest close first across them all, and until when all of them are known.
+
+    An exchange shows its bars late, or not at all for a while: what is not known yet is matched when it is.
+    """
     symbols = {row.order.symbol for row in resting}
-    bars = [bar for symbol in symbols for bar in feed.bars(symbol, after=after, until=until)]
-    return sorted(bars, key=lambda bar: (bar.close_at, bar.symbol))
+    try:
+        known = min((feed.known_until(symbol, feed.timeframe, now=now) for symbol in symbols), default=now)
+        bars = [bar for symbol in symbols for bar in feed.bars(symbol, after=after, until=known)]
+    except FeedError:
+        return [], after
+    return sorted(bars, key=lambda bar: (bar.close_at, bar.symbol)), known
 
 
 def over(row: Held, now: datetime) -> bool:

@@ -23,25 +23,29 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def exchange(shared: Running) -> Iterator[Running]:
-    """The exchange, without open orders, faults, bans and closed symbols."""
-    for key, secret in ((shared.key, shared.secret), ("hand", "hand-secret")):
-        client = shared.client(key, secret)
-        for symbol in ("BTCUSDT", "ETHUSDT"):
-            if client.private_get_openorders({"symbol": symbol}):
-                client.private_delete_openorders({"symbol": symbol})
+    """The exchange; afterwards without open orders, faults, bans and closed symbols."""
     yield shared
     shared.control.clear()
     shared.control.pardon()
     for symbol in ("BTCUSDT", "ETHUSDT"):
         shared.control.set_symbol(symbol, "TRADING")
+    accounts = shared.control.status()["accounts"]
+    for name, key, secret in ((shared.key, shared.key, shared.secret), ("hand", "hand", "hand-secret")):
+        for symbol in {order["symbol"] for order in accounts[name]["open_orders"]}:
+            shared.client(key, secret).private_delete_openorders({"symbol": symbol})
+
+
+@pytest.fixture(scope="module")
+def loaded(shared: Running) -> Any:
+    client = shared.client(enableRateLimit=False)
+    client.load_markets()
+    return client
 
 
 @pytest.fixture
-def client(exchange: Running) -> Any:
+def client(exchange: Running, loaded: Any) -> Any:
     """An unmodified ccxt.binance that knows its markets and does not wait between requests."""
-    client = exchange.client(enableRateLimit=False)
-    client.load_markets()
-    return client
+    return loaded
 
 
 @pytest.fixture

@@ -84,6 +84,16 @@ def test_an_alarm_is_told_once_over_restarts_and_counted_when_it_comes_again(tel
     assert len(teller.said) == 2
 
 
+def test_the_first_look_at_an_old_ledger_tells_no_old_stories(teller: Teller) -> None:
+    with teller.desk.writing() as ledger:
+        ledger.append(refused("1"))
+    teller.clock.pass_(2 * 86400)
+    teller.alerts.step()
+    assert teller.said == []
+    teller.happened(HALT)
+    assert len(teller.said) == 1
+
+
 def test_one_that_comes_again_after_its_time_is_told_again_with_the_count(teller: Teller) -> None:
     teller.happened(refused("1"))
     teller.happened(refused("2"))

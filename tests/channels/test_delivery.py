@@ -82,6 +82,7 @@ def test_a_letter_goes_to_everybody_with_its_page_and_picture(tmp_path: Path, tl
     assert kinds == ["text/plain", "text/html", "image/png"]
     picture = next(part for part in letter.walk() if part.get_content_type() == "image/png")
     assert picture["Content-ID"] == "<chart-1>" and picture.get_content() == b"\x89PNG"
+    assert picture.get_content_disposition() == "inline", "else a mail client lists it below the page"
 
 
 def test_only_those_who_have_not_got_it_get_it(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ HURTS = {
     ),
     "a role that is held and not worked in": (
         ("INSERT OR REPLACE INTO leases VALUES ('watch', 'h:1:x', 9, '9999-01-01T00:00:00+00:00', 'h', '', 1)",
-         "INSERT INTO heartbeats VALUES ('serve', 'h', 1, '{now}', '{now}', '', '{{}}')"),
+         "INSERT INTO heartbeats VALUES ('serve', 'h', 1, '{now}', '{now}', '', '{{\"up_s\": 60}}')"),
         "watcher",
         "fail",
         "finishes no round",

@@ -16,6 +16,9 @@ from health.stage import Staged
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Source
 from trade_mcp.office import installed
+from trade_mcp.ports import Message
+from trade_mcp.server.tools.desk import get_status
+from trade_mcp.store import outbox
 from trade_mcp.store.leases import Heartbeats
 
 Stage = Callable[..., Staged]
@@ -39,6 +42,9 @@ def test_a_watcher_with_the_role_that_finishes_no_round_is_no_watcher(stage: Sta
     desk = stage()
     desk.decide()
     desk._watcher.hold()
+    assert desk.failing == () and "began just now" in desk.problems[0], "the first round may take a moment"
+    desk.app.heartbeats._started_boot -= 60
+    desk.app.heartbeats.beat("loop", {})
     (said,) = desk.failing
     assert "has the role and finishes no round" in said
 
@@ -221,3 +227,18 @@ def test_looking_is_cheap(stage: Stage) -> None:
         desk.app.health()
         took.append(time.perf_counter() - began)
     assert sorted(took)[10] < 0.05
+
+
+def test_the_status_says_what_was_not_delivered_for_how_long_and_why(stage: Stage) -> None:
+    desk = stage()
+    assert get_status(desk.app)["channels"] is None
+    desk.app.heartbeats.beat("clerk", {"channels": ["mail", "webhook"]})
+    engine, now = desk.app.engine, desk.app.clock.real()
+    outbox.put(engine, Message("m1", "a subject", "a text"), ("mail",), now=now - timedelta(minutes=7))
+    claimed = outbox.claim(engine, "mail", now=now)
+    assert claimed is not None
+    outbox.not_sent(engine, claimed, "smtp.example.org cannot be reached", left=(), again=now)
+    said = get_status(desk.app)["channels"]
+    assert said["webhook"] == "well: nothing waits"
+    assert said["mail"].startswith("1 wait, the first for 7 min")
+    assert said["mail"].endswith("; smtp.example.org cannot be reached")

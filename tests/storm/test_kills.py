@@ -46,7 +46,7 @@ class Desk:
         self.process = subprocess.Popen(
             [*command, *arguments], env=self.env, cwd=folder, stdout=self.out, stderr=self.out
         )
-        until(lambda: reachable(self.port) or self.process.poll() is not None)
+        until(lambda: reachable(self.port) or self.process.poll() is not None, within_s=90)
         assert self.process.poll() is None, (folder / "out").read_text()
 
     def programs(self) -> dict[str, psutil.Process]:

@@ -172,5 +172,6 @@ def _letter(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:
         letter.add_alternative(message.html, subtype="html")
         page = letter.get_payload()[1]  # type: ignore[index]
         for name, picture in message.images.items():
-            page.add_related(picture, "image", "png", cid=f"<{name}>", filename=f"{name}.png")  # type: ignore[union-attr]
+            named = {"cid": f"<{name}>", "filename": f"{name}.png", "disposition": "inline"}  # or some list it below
+            page.add_related(picture, "image", "png", **named)  # type: ignore[union-attr]
     return letter

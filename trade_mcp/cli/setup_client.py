@@ -8,11 +8,12 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ from trade_mcp.settings.sources import PATHS, PREFIX, from_file
 
 BACKUP = ".before-trade-mcp"
 TRIAL_S = 60.0
+FETCHING = re.compile(  # what uvx reaches its packages with
+    r"(UV_(\w*INDEX\w*|FIND_LINKS|CACHE_DIR|CONFIG_FILE|NATIVE_TLS|SYSTEM_CERTS|OFFLINE)"
+    r"|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR))$",
+    re.I,
+)
+CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 
 class Written(Struct, frozen=True):
@@ -64,8 +71,10 @@ def planned(client: str, config: Path | None) -> Plan:
 def server_command(config: Path | None) -> tuple[Command, tuple[str, ...]]:
     """How to start the server from anywhere: absolute paths, the settings of now; and the secrets that are left out."""
     settings, file = load_settings(config), config_file(config)
-    names = [name for name in sorted(os.environ) if name.startswith(PREFIX)]
-    env = {name: os.environ[name] for name in names if not SECRET_NAME.search(name)}
+    program, *arguments = _program()
+    fetched = Path(program).name == "uvx"
+    names = [name for name in sorted(os.environ) if name.startswith(PREFIX) or (fetched and FETCHING.match(name))]
+    env = {name: os.environ[name] for name in names if not _secret(name)}
     for section, key in PATHS:
         name = f"{PREFIX}{section}__{key}".upper()
         if env.get(name):
@@ -75,7 +84,6 @@ def server_command(config: Path | None) -> tuple[Command, tuple[str, ...]]:
     in_file = file is not None and "data_dir" in from_file(file).get("desk", {})
     if not in_file:  # the file may change its mind later; a default must not depend on who starts the server
         env[f"{PREFIX}DESK__DATA_DIR"] = str(settings.desk.data_dir.absolute())
-    program, *arguments = _program()
     arguments += ["serve", *(["--config", str(file.absolute())] if file else [])]
     return Command(program, tuple(arguments), env), tuple(name for name in names if name not in env)
 
@@ -209,8 +217,32 @@ def _program() -> list[str]:
         )
     package = distribution("trade-mcp")
     origin = json.loads(package.read_text("direct_url.json") or "{}").get("url", "")
-    source = origin.removeprefix("file://") or f"trade-mcp=={package.version}"
+    extras = _extras(package)
+    source = f"{origin.removeprefix('file://')}{extras}" if origin else f"trade-mcp{extras}=={package.version}"
     return [uvx, "--python", str(Path(sys.executable).resolve()), "--from", source, "trade-mcp"]
+
+
+def _extras(package: Distribution) -> str:
+    """The extras that are installed whole, as they stand behind a name: "[charts]"; "" for none."""
+    needs: dict[str, list[str]] = {}
+    for line in package.requires or ():
+        if extra := re.search(r"extra == ['\"]([\w-]+)['\"]", line):
+            needs.setdefault(extra[1], []).append(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+    whole = sorted(extra for extra, names in needs.items() if all(map(_installed, names)))
+    return f"[{','.join(whole)}]" if whole else ""
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _secret(name: str) -> bool:
+    """Whether a variable of the environment holds what stands in no file."""
+    return SECRET_NAME.search(name) is not None or CREDENTIALS.search(os.environ[name]) is not None
 
 
 def _records() -> Path:

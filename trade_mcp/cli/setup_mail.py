@@ -60,14 +60,16 @@ def mail(
     checked = load_settings(config, overrides={"mail": given | {"password": password or None}})
     _try(checked.channels()["mail"])
     file = _file(config)
-    tables: dict[str, dict[str, Any]] = {"mail": given}
+    tables: dict[str, dict[str, Any]] = {"mail": {key: value for key, value in given.items() if value}}
     if every is not None:
         tables["reports"] = {"every": every}
         load_settings(config, overrides={"reports": {"every": None if every == "off" else every}})
     write(file, tables)
     kept = not password or bool(os.environ.get(VARIABLE)) or keep_secret("mail_password", password)
     lines = [f"a letter went to {', '.join(given['to'])}", f"{file.absolute()} has [mail] now"]
-    lines.append("the password is kept" if kept else f"no keyring here: set {VARIABLE} where the programs start")
+    if password:
+        lines.append("the password is kept" if kept else f"no keyring here: set {VARIABLE} where the programs start")
+    lines.append("programs that run read it when they start again")
     say({"sent": True, "file": str(file.absolute()), "password_kept": kept}, "\n".join(lines), as_json=as_json)
 
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0  # of a terminal, and of --json
 LINES_S = 5.0  # of plain text
-BEGIN_WITHIN_S = 4.0
+BEGIN_WITHIN_S = 8.0
 
 
 def up(
-    feed: Annotated[str | None, typer.Option(help="synthetic (made-up prices) or replay (your candle files).")] = None,
+    feed: Annotated[
+        str | None, typer.Option(help="synthetic (made-up prices), replay (candle files) or ccxt (live prices).")
+    ] = None,
     data: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Candle file of replay; may be repeated.")
     ] = None,
@@ -44,6 +46,7 @@ def up(
     Examples:
       trade-mcp up
       trade-mcp up --feed replay --data BTCUSDT_5m.parquet --speed 1500 --for 10m
+      TRADE_MCP_DESK__EXCHANGE=binance TRADE_MCP_DESK__SYMBOLS=BTC/USDT trade-mcp up --feed ccxt
     """
     from trade_mcp.settings import as_environment, config_file, load_settings
 
@@ -114,11 +117,14 @@ def _show(app: "App", programs: "Programs", stop: threading.Event, *, told: list
 
 
 def _begun(app: "App", programs: "Programs", stop: threading.Event) -> None:
-    """Wait until watcher and loop have their roles, but not long: whoever is not there by then is missed aloud."""
+    """Wait until watcher and loop finished a round, but not long: whoever is not there by then is missed aloud."""
+    from trade_mcp.office.health import alive
+    from trade_mcp.store.leases import dead
+
     deadline = app.clock.boot() + BEGIN_WITHIN_S
     while app.clock.boot() < deadline and not stop.wait(0.1):
         programs.check()
-        if {"watch", "decide"} <= {held.name for held in app.leases.held()}:
+        if {"watch", "loop"} <= {one.program for one in app.heartbeats.all() if alive(one) and not dead(one.pid)}:
             return
 
 

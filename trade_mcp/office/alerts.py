@@ -29,6 +29,7 @@ STEADY_S = 20.0  # real seconds a problem must last before it is told: a restart
 LOOKED_S = 60.0  # so often it is written down that a problem lasts
 GAP = timedelta(minutes=2)  # a problem seen again within it never went away
 REMIND = timedelta(days=1)  # of one that lasts
+NEWS = timedelta(days=1)  # market time; what is older when a ledger is looked at for the first time is none
 LISTED = 20  # kinds in one summary
 CURSOR = "alerts"  # the row of `jobs` that says how far the events were read
 SUMMARY = "(summary)"  # the row of `alerts` that says when the last one was told
@@ -72,7 +73,8 @@ class Alerts:
     def step(self) -> None:
         """Tell what happened since the last look, and what is wrong for a while now."""
         before = kept.job(self._engine, CURSOR).cursor
-        found = history.since(self._engine, KINDS, after=before)
+        earliest = None if before else self._clock.market() - NEWS
+        found = history.since(self._engine, KINDS, after=before, earliest=earliest)
         if not self._channels:  # who sets one up tomorrow does not want to hear of today
             if found:
                 with self._engine.transaction() as cursor:

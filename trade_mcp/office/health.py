@@ -157,7 +157,7 @@ def watcher_problems(held: dict[str, str], beats: list[Heartbeat]) -> Iterator[P
     if "watch" not in held:
         yield Problem("nobody watches the exits: no entries until `trade-mcp watch` runs")
     elif not beating("watch", beats):
-        yield Problem(f"the watcher {held['watch']} has the role and finishes no round: exits are not watched")
+        yield _no_round("watcher", held["watch"], "exits are not watched", beats)
 
 
 def loop_problems(held: dict[str, str], beats: list[Heartbeat], done: Ticks, expected: Expected) -> Iterator[Problem]:
@@ -167,7 +167,7 @@ def loop_problems(held: dict[str, str], beats: list[Heartbeat], done: Ticks, exp
     if "decide" not in held:
         yield Problem("no loop is running: nothing trades by itself until `trade-mcp loop` runs")
     elif not beating("loop", beats):
-        yield Problem(f"the loop {held['decide']} has the role and finishes no round: nothing trades by itself")
+        yield _no_round("loop", held["decide"], "nothing trades by itself", beats)
     elif done.missed and expected.bar_s >= HASTY_S:
         yield Problem("the loop missed the close of bars in the last day of market time", failing=False)
 
@@ -177,6 +177,8 @@ def price_problems(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: dat
     if feed.end is not None and now >= feed.end:
         yield Problem(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still", failing=False)
         return
+    if feed.trouble:
+        yield Problem(feed.trouble, failing=False)
     limit, silent = parse_policy(book.policy_text).max_quote_age_s, []
     for symbol in symbols:
         try:
@@ -233,6 +235,14 @@ def alive(beat: Heartbeat) -> bool:
 def beating(program: str, beats: list[Heartbeat]) -> bool:
     """Whether ``program`` gives signs, in whichever process."""
     return any(beat.program == program and alive(beat) for beat in beats)
+
+
+def _no_round(program: str, holder: str, so: str, beats: list[Heartbeat]) -> Problem:
+    """``holder`` has the role of ``program`` and gives no sign: an evil, unless its process only just began."""
+    young = (f"{beat.host}:{beat.pid}:" for beat in beats if alive(beat) and beat.up_s < STALE_S)
+    if holder.startswith(tuple(young)):
+        return Problem(f"the {program} {holder} began just now: its first round is not done", failing=False)
+    return Problem(f"the {program} {holder} has the role and finishes no round: {so}")
 
 
 def _program(beat: Heartbeat) -> ProgramHealth:

@@ -34,14 +34,19 @@ def events(
 
 
 def since(
-    reader: Reader, kinds: tuple[type[e.Event], ...], *, after: int, most: int = 500
+    reader: Reader, kinds: tuple[type[e.Event], ...], *, after: int, earliest: datetime | None = None, most: int = 500
 ) -> list[tuple[int, e.Event]]:
-    """The next events of ``kinds`` after event ``after``, with their numbers, oldest first."""
+    """The next events of ``kinds`` after event ``after``, with their numbers, oldest first.
+
+    None from before market time ``earliest``.
+    """
     tags = [str(kind.__struct_config__.tag) for kind in kinds]
     sql = (
-        f"SELECT seq, payload FROM events WHERE kind IN ({', '.join('?' * len(tags))}) AND seq > ? ORDER BY seq LIMIT ?"
+        f"SELECT seq, payload FROM events WHERE kind IN ({', '.join('?' * len(tags))}) AND seq > ?"
+        " AND (? IS NULL OR at >= ?) ORDER BY seq LIMIT ?"
     )
-    return [(seq, e.decode(payload)) for seq, payload in reader.rows(sql, (*tags, after, most))]
+    begin = whenever(earliest)
+    return [(seq, e.decode(payload)) for seq, payload in reader.rows(sql, (*tags, after, begin, begin, most))]
 
 
 def refused(

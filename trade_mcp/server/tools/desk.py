@@ -1,5 +1,6 @@
 """Desk tools: is everything alive, and why did it do what it did."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trade_mcp.domain.events import TradingState
@@ -9,7 +10,7 @@ from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.risk import RESUME
 from trade_mcp.server.untrusted import around, clean, marked
-from trade_mcp.store import memory
+from trade_mcp.store import memory, outbox
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
@@ -32,6 +33,7 @@ def get_status(desk: "App") -> Body:
         "problems": [around(problem, now.state_reason) for problem in problems],
         "programs": _signs(now.programs),
         "ticks": {"since": now.ticks.since, "due": now.ticks.due, "missed": now.ticks.missed},
+        "channels": _channels(desk, now.programs),
         "market_time_ends": now.feed_end,
         "last_decisions": [line for symbol in desk.market.symbols[:SYMBOLS] for line in _last_decision(symbol, desk)],
     }
@@ -44,6 +46,25 @@ def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, str]:
         name: f"{sign.age_s:.0f} s ago, up {lasting(sign.up_s)}" if sign.alive else f"gone for {lasting(sign.age_s)}"
         for name, sign in sorted(newest.items())
     }
+
+
+def _channels(desk: "App", programs: tuple[ProgramHealth, ...]) -> dict[str, str] | None:
+    """What each way to a person (mail, webhook) has not delivered, for how long and why; None without any."""
+    clerk = next((sign for sign in programs if sign.program == "clerk" and sign.alive), None)
+    served = None if clerk is None else clerk.detail.get("channels")
+    names = served if isinstance(served, list) else []
+    known = {one.channel: one for one in outbox.states(desk.engine)}
+    now = desk.clock.real()
+    return {name: _undelivered(known.get(name), now=now) for name in sorted({*names, *known})} or None
+
+
+def _undelivered(one: outbox.ChannelState | None, *, now: datetime) -> str:
+    if one is None or not (one.queued or one.failed):
+        return "well: nothing waits"
+    said = [f"{one.failed} failed for good"] if one.failed else []
+    if one.since is not None:
+        said.append(f"{one.queued} wait, the first for {lasting((now - one.since).total_seconds())}")
+    return clean("; ".join((*said, one.error)) if one.error else "; ".join(said))
 
 
 def _switched_off(desk: "App") -> list[str]:

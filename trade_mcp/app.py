@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from decimal import Decimal
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from msgspec import structs
@@ -37,6 +37,7 @@ from trade_mcp.ports import Feed, Hours, Venue
 from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
 from trade_mcp.settings.sections import parameters
+from trade_mcp.settings.secrets import secret
 from trade_mcp.sources.hours import TradingHours
 from trade_mcp.sources.voices import Voice, checked, voice
 from trade_mcp.store.correlations import Known
@@ -48,6 +49,9 @@ from trade_mcp.store.worth import began
 from trade_mcp.venues import VENUES
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
+if TYPE_CHECKING:
+    from trade_mcp.venues.exchange import Exchange
+
 DECIDING = frozenset({"serve", "loop", "tick", "up"})  # programs that ask the strategies, and begin with good ones
 PULSE_S = 1.0
 
@@ -132,7 +136,7 @@ def build(settings: Settings, program: str) -> App:
         symbols = settings.desk.symbols or feed.symbols
         quote = _quote(settings, feed, symbols)
         clock = _clock(settings, feed, engine)
-        venue = _venue(settings, feed, clock, quote=quote)
+        venue = _venue(settings, feed, clock, quote=quote, symbols=symbols, check=program in RUNNING)
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
@@ -275,6 +279,28 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
     return open_clock(
         engine,
         mode="max" if at_max else "speed",
+def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
+    """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
+
+    Raises BadConfig for an exchange that ccxt does not know, or that is not named.
+    """
+    from trade_mcp.venues.exchange import Exchange
+
+    desk = settings.desk
+    if desk.exchange is None:
+        raise BadConfig("desk.exchange is not set", hint='such as "binance"; ccxt names about a hundred')
+    names = {"key": desk.exchange_key, "secret": desk.exchange_secret, "passphrase": desk.exchange_passphrase}
+    credentials = {name: secret(f"exchange_{name}", given) for name, given in names.items()} if signed else {}
+    return Exchange(
+        desk.exchange,
+        clock=LiveClock(),
+        folder=desk.data_dir,
+        url=desk.base_url,
+        sandbox=desk.sandbox and not desk.base_url,
+        **credentials,
+    )
+
+
         speed=1.0 if at_max else float(settings.feed.speed),
         start=feed.start,
         end=feed.end,
@@ -282,7 +308,18 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
     )
 
 
-def _venue(settings: Settings, feed: Feed, clock: SharedClock, *, quote: str) -> Venue:
+def _venue(
+    settings: Settings, feed: Feed, clock: SharedClock, *, quote: str, symbols: tuple[str, ...], check: bool
+) -> Venue:
+    """Where orders go. ``check``: this program trades, so what the exchange says of the key is asked for now."""
+    if settings.desk.venue == "ccxt":
+        return VENUES["ccxt"](
+            open_exchange(settings, signed=True),
+            clock,
+            account=f"{settings.mode}:{settings.desk.account}",
+            symbols=symbols,
+            check=check,
+        )
     paper = settings.paper
     cash = settings.desk.capital if paper.cash is None else paper.cash
     if cash < settings.desk.capital:

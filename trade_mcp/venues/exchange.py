@@ -10,13 +10,14 @@ import hashlib
 import json
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import ccxt
 import requests
+import structlog
 from requests.adapters import HTTPAdapter
 
 from trade_mcp.domain.errors import BadConfig, FeedError, VenueError, VenueRejected, VenueUnreachable
@@ -45,6 +46,8 @@ SPOT_ONLY: dict[str, Any] = {
     "recvWindow": int(RECEIVE_WINDOW_S * 1000),
 }
 
+log = structlog.get_logger(__name__)
+
 
 class Exchange:
     """Access to one account (or, without a key, to the public side) of one exchange. Safe between threads.
@@ -61,6 +64,7 @@ class Exchange:
         folder: Path,
         key: str = "",
         secret: str = "",
+        passphrase: str = "",
         url: str = "",
         sandbox: bool = False,
     ):
@@ -68,7 +72,7 @@ class Exchange:
         self.has_key = bool(key and secret)
         self.clock = clock
         self.offset_ms = 0  # our clock minus the exchange's
-        self._credentials = {"apiKey": key, "secret": secret}
+        self._credentials = {"apiKey": key, "secret": secret, "password": passphrase}
         self._measured: float | None = None
         self._lock = threading.RLock()
         self._markets: Markets | None = None
@@ -148,6 +152,23 @@ class Exchange:
             if (each["rateLimitType"], each["interval"], each["intervalNum"]) == ("REQUEST_WEIGHT", "MINUTE", 1)
         )
         return next(per_minute, WEIGHT_LIMITS[self.name])
+
+    def fees(self, symbols: Sequence[str]) -> dict[str, Any]:
+        """The account's own fees by symbol, as ccxt gives them; what cannot be had is left out, and said."""
+        has = self.reads.has
+        if not self.has_key or not (has.get("fetchTradingFees") or has.get("fetchTradingFee")):
+            return {}
+        try:
+            if has.get("fetchTradingFees"):
+                return dict(self.call(Purpose.ACCOUNT, "fetch_trading_fees", doing="asking for fees"))
+            return {each: self.call(Purpose.ACCOUNT, "fetch_trading_fee", each) for each in symbols}
+        except VenueError as failure:
+            log.warning("the exchange's usual fees are used", exchange=self.name, error=failure.message)
+            return {}
+
+    def now_ms(self) -> int:
+        """The exchange's time as far as we know it, in milliseconds."""
+        return int(self.reads.milliseconds()) - self.offset_ms
 
     def check_clock(self) -> None:
         """Measure the offset to the exchange's clock if that was an hour ago. Raises VenueUnreachable."""

@@ -1,0 +1,102 @@
+"""Capabilities: what the desk needs of an exchange, what it can do without, and what each exchange has.
+
+Read from ccxt's own `has` and `features`, which say what ccxt can ask for; and from `KNOWN`, for what ccxt leaves out:
+how an exchange takes our id, finds an order by it, and how long a request may travel. What an exchange cannot do, the
+desk watches itself, and `get_status` says so; without what is needed it refuses to trade there.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+NEEDED: Mapping[str, str] = {  # ccxt's method -> what it is for
+    "createOrder": "placing orders",
+    "cancelOrder": "cancelling them",
+    "fetchOrder": "asking for one order",
+    "fetchOpenOrders": "asking for the orders that rest",
+    "fetchMyTrades": "asking for fills",
+    "fetchBalance": "asking for balances",
+}
+IOC, FOK, POST_ONLY = "IOC", "FOK", "PO"  # ccxt's names of times in force
+PLAIN = r"[A-Za-z0-9_-]{1,36}"
+
+
+class Dialect(Struct, frozen=True, kw_only=True):
+    """What ccxt does not say of an exchange. The defaults are the careful ones."""
+
+    client_id: str = r"[a-z0-9]{32}"  # client ids that it takes as they are; every other id goes as 32 hex digits
+    finds_ours: bool = False  # one order can be asked for by our id; else it is looked for in lists
+    stops: bool = False  # a stop sells at the market, and keeps its id when it is reached, so that its fills are found
+    pairs: bool = False  # an OCO through the raw endpoint of the exchange
+    trade_ids: bool = False  # trades can be asked for after the id of one, and by their order's id
+    late_s: float = 60.0  # the longest a request can arrive late and still be executed
+    poll_s: float = 5.0  # real time between looks at the account
+
+
+BINANCE = Dialect(
+    client_id=r"[.A-Z:/a-z0-9_-]{1,36}",
+    finds_ours=True,
+    stops=True,
+    pairs=True,
+    trade_ids=True,
+    late_s=5.0,
+    poll_s=1.0,
+)
+KNOWN: Mapping[str, Dialect] = {
+    "binance": BINANCE,
+    "binanceus": BINANCE,
+    "bybit": Dialect(client_id=PLAIN, late_s=5.0),
+    "kraken": Dialect(stops=True),
+    "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True),
+    "coinbase": Dialect(client_id=PLAIN, late_s=120.0),  # its stops have a limit price, which can be passed by
+}
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What one exchange can do for the desk on spot."""
+
+    missing: tuple[str, ...]  # what is needed and not there; () if the desk can trade there
+    stops: bool  # stops rest at the exchange
+    pairs: bool  # stop and target rest as one OCO; else the desk watches the target
+    take_profits: bool
+    post_only: bool
+    market_buys: bool  # a market order may say how much it buys; else it goes as a limit order at the reserved price
+    times: frozenset[str]  # times in force beyond GTC
+    triggers_apart: bool  # orders with a trigger are asked for with ccxt's parameter `trigger`
+    dialect: Dialect
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What does not rest at the exchange and is watched by the desk, for people to read."""
+        found = ["trailing stops and break-even moves (a plain stop rests, and is moved)"]
+        if not self.pairs:
+            found.append("targets (the stop rests alone; the desk sells when the price is there)")
+        return tuple(found)
+
+
+def capabilities(name: str, has: Mapping[str, Any], features: Mapping[str, Any]) -> Capabilities:
+    """What the exchange ``name`` can do, by ccxt's ``has`` and ``features["spot"]`` of it."""
+    dialect = KNOWN.get(name, Dialect())
+    places: Mapping[str, Any] = features.get("createOrder") or {}
+    missing = [what for method, what in NEEDED.items() if not has.get(method)]
+    if not (places.get("stopLossPrice") and dialect.stops):
+        missing.append("stops that rest there and can be followed until they are filled")
+    times: Mapping[str, Any] = places.get("timeInForce") or {}
+    return Capabilities(
+        missing=tuple(missing),
+        stops=bool(places.get("stopLossPrice")) and dialect.stops,
+        pairs=dialect.pairs,
+        take_profits=bool(places.get("takeProfitPrice")),
+        post_only=bool(times.get(POST_ONLY)),
+        market_buys=not places.get("marketBuyRequiresPrice"),
+        times=frozenset(time for time in (IOC, FOK) if times.get(time)),
+        triggers_apart=bool((features.get("fetchOrder") or {}).get("trigger")),
+        dialect=dialect,
+    )
+
+
+def takes_as_is(dialect: Dialect, client_id: str) -> bool:
+    """Whether the exchange takes ``client_id`` as an order's id."""
+    return re.fullmatch(dialect.client_id, client_id) is not None

@@ -1,0 +1,328 @@
+"""ccxt venue: an account at a real exchange, its testnet, or the practice exchange.
+
+Nothing is sent twice: an answer that never came is VenueUnreachable, and `order` finds out by our id. Orders are
+checked against the exchange's limits before they are sent, because ccxt cuts amounts in silence. Protective and
+reducing orders and cancels go through connections of their own.
+"""
+
+import difflib
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+import structlog
+
+from trade_mcp.domain.errors import BadConfig, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
+from trade_mcp.ports import Balance, Clock, Transfer
+from trade_mcp.venues import ccxt_orders, ccxt_reports
+from trade_mcp.venues.capabilities import Capabilities, capabilities
+from trade_mcp.venues.ccxt_changes import Changes
+from trade_mcp.venues.ccxt_names import Names
+from trade_mcp.venues.exchange import TIMEOUT_S, Exchange
+from trade_mcp.venues.exchange_budget import Purpose
+from trade_mcp.venues.exchange_key import check_key, need_key
+from trade_mcp.venues.order_checks import check_group, check_in_time
+
+MARGIN_S = 5.0  # real time beyond time-out and receive window before an unknown order counts as never placed
+SAME_CLOCK = timedelta(seconds=2)  # market time this close to real time is real time
+SENT_KEPT = 10_000  # ids of orders sent by this process
+SEARCHED_BACK_MS = 60_000  # before an order was made: where its lists are looked through
+type Row = Mapping[str, Any]
+
+log = structlog.get_logger(__name__)
+
+
+class CcxtVenue:
+    """One account. Implements ports.Venue; safe to share between threads."""
+
+    def __init__(self, exchange: Exchange, clock: Clock, *, account: str, symbols: Sequence[str]):
+        self.name, self.account = exchange.name, account
+        self.exchange, self._clock, self._symbols = exchange, clock, tuple(symbols)
+        features = exchange.reads.features.get("spot") or {}
+        self.can: Capabilities = capabilities(exchange.name, exchange.reads.has, features)
+        self.grace_s = TIMEOUT_S + self.can.dialect.late_s + MARGIN_S
+        self.names = Names(self.can.dialect)
+        self._sent: dict[str, None] = {}
+        self._sending = threading.Lock()
+        self._instruments: Mapping[str, Instrument] | None = None
+        self._active: dict[str, bool] = {}
+        self.poll_s = self.can.dialect.poll_s  # real seconds between looks at the account that nothing called for
+        self._changes = Changes(self)
+
+    def close(self) -> None:
+        self.exchange.close()
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        if self._instruments is None:
+            markets = self.exchange.markets().spot
+            self._active = {market["symbol"]: market.get("active") is not False for market in markets}
+            self._instruments = ccxt_reports.instruments(
+                markets, self.exchange.reads.precisionMode, self.exchange.fees(self._symbols)
+            )
+        return self._instruments
+
+    def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
+        check_group(orders)
+        for order in orders:
+            ccxt_orders.check(order, self._instrument(order), self.can, active=self._active[order.symbol])
+        if len(orders) > 1 and not self.can.pairs:
+            raise VenueRejected(f"{self.name} has no OCO", hint="the desk watches the target; place the stop alone")
+        self._claim(orders)
+        purpose = Purpose.ENTRY if orders[0].role is Role.ENTRY else Purpose.EXIT
+        try:
+            answers = self._send(orders, purpose)
+        finally:
+            self._changes.expect()
+        return tuple(self._placed(order, answer) for order, answer in zip(orders, answers, strict=True))
+
+    def cancel(self, order: Order) -> Report:
+        given = self._by_name(order) | self._apart(order.type)
+        try:
+            self.exchange.call(
+                Purpose.EXIT, "cancel_order", order.venue_id, order.symbol, given, doing=f"cancelling {order.order_id}"
+            )
+        except VenueRejected as no:
+            if not isinstance(no.__cause__, ccxt.OrderNotFound):
+                raise
+        finally:
+            self._changes.expect()
+        report = self.order(order)
+        if report is None:
+            raise VenueRejected(f"{order.order_id} is not known here")
+        return report
+
+    def order(self, order: Order) -> Report | None:
+        found = self._found(order)
+        return None if found is None else self.report(found, known=order)
+
+    def open_orders(self) -> Sequence[Report]:
+        return [self.report(row) for row in self.open_rows(None)]
+
+    def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
+        self.exchange.check_clock()
+        return self._changes.since(cursor, self._symbols)
+
+    def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
+        return (), ""
+
+    def balances(self) -> Mapping[str, Balance]:
+        return ccxt_reports.balances(self.balance_rows())
+
+    # What the parts of this venue ask
+
+    def balance_rows(self) -> Row:
+        given = {"omitZeroBalances": True} if self.name == "binance" else {}
+        rows: Row = self.exchange.call(Purpose.ACCOUNT, "fetch_balance", given, doing="asking for balances")
+        return rows
+
+    def open_rows(self, symbol: str | None) -> list[Row]:
+        """Orders that rest, as ccxt tells them; those with a trigger are asked for apart where they are kept apart."""
+        asked: list[dict[str, Any]] = [{}, {"trigger": True}] if self.can.triggers_apart else [{}]
+        rows: list[Row] = []
+        for given in asked:
+            rows += self.exchange.call(
+                Purpose.ACCOUNT, "fetch_open_orders", symbol, None, None, given, doing="asking for open orders"
+            )
+        return rows
+
+    def row(self, venue_id: str, symbol: str) -> Row:
+        """One order by the exchange's own id."""
+        found: Row = self.exchange.call(
+            Purpose.ACCOUNT, "fetch_order", venue_id, symbol, doing=f"asking for order {venue_id}"
+        )
+        return found
+
+    def trades(self, symbol: str, *, since: int | None = None, **given: Any) -> list[Row]:
+        """The account's trades in ``symbol``, oldest first."""
+        rows: list[Row] = self.exchange.call(
+            Purpose.ACCOUNT, "fetch_my_trades", symbol, since, None, given, doing=f"asking for trades in {symbol}"
+        )
+        return rows
+
+    def report(self, row: Row, *, trades: Iterable[Row] | None = None, known: Order | None = None) -> Report:
+        """What an order is now, with every fill the exchange tells of, unless those of ``known`` are all booked."""
+        order_id = known.order_id if known is not None else self.names.back(row.get("clientOrderId") or str(row["id"]))
+        bare = ccxt_reports.report(row, (), order_id=order_id)
+        if bare.filled == 0 or (known is not None and known.filled == bare.filled and trades is None):
+            return bare
+        rows = list(row.get("trades") or ()) if trades is None else list(trades)
+        if sum((ccxt_reports.exact(each["amount"]) or 0 for each in rows), Decimal(0)) < bare.filled:
+            rows = self._trades_of(row)
+        return ccxt_reports.report(row, tuple(self._fill(each, row, order_id) for each in rows), order_id=order_id)
+
+    # Placing
+
+    def _instrument(self, order: Order) -> Instrument:
+        instrument = self.instruments().get(order.symbol)
+        if instrument is None:
+            raise VenueRejected(
+                f"{order.symbol} does not trade at {self.name}, or not on spot", hint="find_instruments shows what does"
+            )
+        return instrument
+
+    def _claim(self, orders: tuple[Order, ...]) -> None:
+        """An exchange takes an id again once its order has ended: what this process sent, it never sends again."""
+        with self._sending:
+            for order in orders:
+                check_in_time(order, self._clock.real())
+                if order.order_id in self._sent:
+                    raise VenueRejected(f"{order.order_id} is known here: it was sent before")
+            self._sent.update(dict.fromkeys(order.order_id for order in orders))
+            while len(self._sent) > SENT_KEPT:
+                del self._sent[next(iter(self._sent))]
+
+    def _send(self, orders: tuple[Order, ...], purpose: Purpose) -> list[Row]:
+        instruments = [self._instrument(order) for order in orders]
+        names = {order.order_id: self.names.out(order.order_id) for order in orders}
+        if len(orders) == 1:
+            (order,) = orders
+            asked = ccxt_orders.asked(order, instruments[0], self.can, client_id=names[order.order_id])
+            doing = f"placing {order.order_id}"
+            return [self.exchange.call(purpose, "create_order", *asked, doing=doing)]
+        client = self.exchange.reads
+        params = ccxt_orders.pair(
+            orders,
+            pair_id=self.names.out(orders[0].group),
+            names=names,
+            market=client.market(orders[0].symbol)["id"],
+        )
+        doing = f"placing {' and '.join(names)}"
+        answer = self.exchange.call(purpose, "private_post_orderlist_oco", params, doing=doing)
+        rows = {row["clientOrderId"]: client.parse_order(row) for row in answer.get("orderReports", ())}
+        if set(rows) != set(names.values()):
+            raise VenueUnreachable(f"{self.name} answered {doing} with other orders")
+        return [rows[names[order.order_id]] for order in orders]
+
+    def _placed(self, order: Order, answer: Row) -> Report:
+        """What became of an order that the exchange took. It lives there: not knowing more is no reason to fail."""
+        if answer.get("status") is None:  # many exchanges answer an id alone
+            try:
+                return self.order(order) or self._accepted(order, answer)
+            except VenueError as failure:
+                log.warning("order placed, not yet seen", order=order.order_id, error=failure.message)
+                return self._accepted(order, answer)
+        try:
+            return self.report(answer, known=order)
+        except VenueError as failure:
+            log.warning("order placed, its fills not yet seen", order=order.order_id, error=failure.message)
+            return self._accepted(order, answer)
+
+    def _accepted(self, order: Order, answer: Row) -> Report:
+        filled = ccxt_reports.exact(answer.get("filled")) or Decimal(0)
+        return Report(order_id=order.order_id, venue_id=str(answer["id"]), status=Status.WORKING, filled=filled)
+
+    # Finding
+
+    def _by_name(self, order: Order) -> dict[str, Any]:
+        """How the exchange is asked for an order: by our id where it can be."""
+        return {"clientOrderId": self.names.out(order.order_id)} if self.can.dialect.finds_ours else {}
+
+    def _apart(self, kind: OrderType) -> dict[str, Any]:
+        return {"trigger": True} if self.can.triggers_apart and kind in ccxt_orders.TRIGGERS else {}
+
+    def _found(self, order: Order) -> Row | None:
+        """The order as the exchange has it; None only where the exchange itself says that it has none of that id."""
+        if order.symbol not in self.instruments() and not order.venue_id:
+            return None  # nothing is ever sent for a symbol that is not in the list
+        if not self.can.dialect.finds_ours and not order.venue_id:
+            return self._searched(order)
+        given = self._by_name(order) | self._apart(order.type)
+        try:
+            row: Row = self.exchange.call(
+                Purpose.ACCOUNT,
+                "fetch_order",
+                order.venue_id,
+                order.symbol,
+                given,
+                doing=f"asking for {order.order_id}",
+            )
+        except VenueRejected as no:
+            if isinstance(no.__cause__, ccxt.OrderNotFound):
+                return None
+            raise VenueUnreachable(no.message, hint=no.hint) from no  # refused to tell: nobody knows
+        return row
+
+    def _searched(self, order: Order) -> Row | None:
+        """The order by our id in the lists of an exchange that cannot be asked for it: open ones, then ended ones."""
+        name = self.names.out(order.order_id)
+        since = int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
+        for method in ("fetch_open_orders", "fetch_closed_orders"):
+            rows = self.exchange.call(
+                Purpose.ACCOUNT, method, order.symbol, since, doing=f"looking for {order.order_id}"
+            )
+            if found := next((row for row in rows if row.get("clientOrderId") == name), None):
+                return found  # type: ignore[no-any-return]
+        return None
+
+    # Fills
+
+    def _trades_of(self, row: Row) -> list[Row]:
+        symbol, venue_id = row["symbol"], str(row["id"])
+        if self.can.dialect.trade_ids:
+            return self.trades(symbol, orderId=venue_id)
+        since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
+        return [each for each in self.trades(symbol, since=since) if str(each.get("order")) == venue_id]
+
+    def _fill(self, trade: Row, row: Row, order_id: str) -> Fill:
+        at = ccxt_reports.moment(trade.get("timestamp") or row.get("lastUpdateTimestamp") or row.get("timestamp"))
+        return ccxt_reports.fill(
+            {**trade, "side": row.get("side") or trade["side"]},
+            order_id=order_id,
+            symbol=row["symbol"],
+            at=self._market_time(at),
+            worth=lambda currency, fee, notional: self._worth(row["symbol"], currency, fee, notional),
+        )
+
+    def _market_time(self, at: datetime | None) -> datetime:
+        """The market time of a moment of the account. They differ only where a practice market runs by itself."""
+        market, real = self._clock.market(), self._clock.real()
+        if at is None:
+            return market
+        return at if abs(market - real) < SAME_CLOCK else market - max(real - at, timedelta(0))
+
+    def _worth(self, symbol: str, currency: str, fee: Decimal, notional: Decimal) -> Decimal:
+        """A fee in a third coin, in the quote currency of ``symbol``, at the price of now.
+
+        Without a price it counts as what the pair's own fee would have been: a fill is booked all the same, and the
+        coin itself is exact.
+        """
+        instrument = self.instruments()[symbol]
+        try:
+            ticker = self.exchange.call(Purpose.ACCOUNT, "fetch_ticker", f"{currency}/{instrument.quote}")
+            if price := ccxt_reports.exact(ticker.get("last")):
+                return fee * price
+        except VenueError as failure:
+            log.warning("no price for a fee", currency=currency, error=failure.message)
+        return notional * instrument.taker_fee
+
+
+def open_ccxt(
+    exchange: Exchange, clock: Clock, *, account: str, symbols: Sequence[str], check: bool = True
+) -> CcxtVenue:
+    """The account ``account`` at ``exchange``; ``check`` asks it what the key may do.
+
+    Raises BadConfig where the desk cannot trade there, for a key that cannot be used, and for ``symbols`` that are no
+    spot markets; VenueUnreachable.
+    """
+    venue = CcxtVenue(exchange, clock, account=account, symbols=symbols)
+    if venue.can.missing:
+        raise BadConfig(
+            f"the desk cannot trade on {exchange.name}: it has no {'; no '.join(venue.can.missing)}",
+            hint='it can be used for its prices: desk.venue = "paper" and feed.name = "ccxt"',
+        )
+    need_key(exchange)
+    known = venue.instruments()
+    if missing := [symbol for symbol in symbols if symbol not in known]:
+        nearest = difflib.get_close_matches(missing[0], known, n=3, cutoff=0.5)
+        raise BadConfig(
+            f"{exchange.name} has no spot market {', '.join(missing)}",
+            hint=f"did you mean {', '.join(nearest)}?" if nearest else "set desk.symbols to markets that it has",
+        )
+    if check:
+        check_key(exchange)
+    return venue

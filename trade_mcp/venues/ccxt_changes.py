@@ -1,0 +1,119 @@
+"""Changes: what happened to the account's orders since a cursor, found by looking, because streams lose things.
+
+The cursor holds, per symbol, the last trade seen and the orders that rested. A look reads trades after that one and the
+orders that rest now: an order with new trades, a new one, one that rests no more, and one whose filled size moved are
+asked for and reported. Most looks find nothing: the balances are asked for first (every order and every fill moves
+them), and only if they moved, or it is a while ago, or this process just did something, is all of it read.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from trade_mcp.domain.order import Report
+
+if TYPE_CHECKING:
+    from trade_mcp.venues.ccxt import CcxtVenue
+
+WHOLE_EVERY_S = 30.0  # real time between looks that trust no balances
+PAGE = 500  # trades in one answer of Binance
+OVERLAP_MS = 60_000  # where trades are asked for by time: how late one may appear
+type Row = Mapping[str, Any]
+
+
+class Seen(Struct, frozen=True, omit_defaults=True):
+    """What is known of one symbol: the last trade, and the filled sizes of the orders that rest, by the venue's id."""
+
+    trade: int = 0  # the last trade's id, where ids are numbers that grow
+    at: int = 0  # its time in ms, where they are not
+    ids: tuple[str, ...] = ()  # trades near that time
+    open: dict[str, str] = {}
+
+
+class Changes:
+    """Looks for one venue."""
+
+    def __init__(self, venue: "CcxtVenue"):
+        self._venue = venue
+        self._looked, self._whole = -1e9, -1e9
+        self._balances: Any = None
+        self._cursor = ""
+        self._expected = True
+
+    def expect(self) -> None:
+        """Something was just sent: the next look reads everything."""
+        self._expected = True
+
+    def since(self, cursor: str, symbols: Sequence[str]) -> tuple[Sequence[Report], str]:
+        """Reports of the orders in ``symbols`` that changed since ``cursor``, and the next cursor.
+
+        "" begins now: it reports what rests.
+        """
+        now = self._venue.exchange.clock.boot()
+        quiet = cursor == self._cursor and not self._expected
+        if quiet and now - self._looked < self._venue.poll_s:
+            return (), cursor
+        self._expected = False  # before asking: what is sent from now on may be missed
+        self._looked = now
+        try:
+            balances = self._venue.balances()
+            if quiet and balances == self._balances and now - self._whole < WHOLE_EVERY_S:
+                return (), cursor
+            known = msgspec.json.decode(cursor, type=dict[str, Seen]) if cursor else {}
+            reports, seen = [], {}
+            for symbol in symbols:
+                found, seen[symbol] = self._look(symbol, known.get(symbol))
+                reports += found
+        except BaseException:
+            self._expected = True
+            raise
+        self._balances, self._whole = balances, now
+        self._cursor = msgspec.json.encode(seen, order="sorted").decode()
+        return reports, self._cursor
+
+    def _look(self, symbol: str, before: Seen | None) -> tuple[list[Report], Seen]:
+        # Trades before orders: an order read later is at least as far as its trades.
+        trades, seen = self._first(symbol) if before is None else self._trades(symbol, before)
+        rows = {str(row["id"]): row for row in self._venue.open_rows(symbol)}
+        resting = {venue_id: str(row.get("filled")) for venue_id, row in rows.items()}
+        was = before.open if before is not None else {}
+        by_order: dict[str, list[Row]] = {}
+        for trade in trades:
+            by_order.setdefault(str(trade["order"]), []).append(trade)
+        moved = {venue_id for venue_id, filled in resting.items() if was.get(venue_id) != filled}
+        changed = dict.fromkeys((*by_order, *sorted(moved), *(venue_id for venue_id in was if venue_id not in rows)))
+        reports = [
+            self._venue.report(
+                rows.get(venue_id) or self._venue.row(venue_id, symbol), trades=by_order.get(venue_id, ())
+            )
+            for venue_id in changed
+        ]
+        return reports, msgspec.structs.replace(seen, open=resting)
+
+    def _first(self, symbol: str) -> tuple[list[Row], Seen]:
+        """Begin now: after the last trade there is."""
+        if self._venue.can.dialect.trade_ids:
+            last = self._venue.trades(symbol, limit=1)
+            return [], Seen(trade=max((int(row["id"]) for row in last), default=0))
+        now = self._venue.exchange.now_ms()
+        last = self._venue.trades(symbol, since=now - 2 * OVERLAP_MS)
+        return [], Seen(at=now, ids=tuple(str(row["id"]) for row in last))
+
+    def _trades(self, symbol: str, seen: Seen) -> tuple[list[Row], Seen]:
+        if not self._venue.can.dialect.trade_ids:
+            rows = self._venue.trades(symbol, since=seen.at - OVERLAP_MS)
+            fresh = [row for row in rows if str(row["id"]) not in seen.ids and row["timestamp"] >= seen.at - OVERLAP_MS]
+            at = max([seen.at, *(row["timestamp"] for row in rows)])
+            near = tuple(str(row["id"]) for row in rows if row["timestamp"] >= at - 2 * OVERLAP_MS)
+            return fresh, Seen(at=at, ids=near)
+        found: list[Row] = []
+        last = seen.trade
+        while True:
+            page = self._venue.trades(symbol, fromId=last + 1, limit=PAGE)
+            page = [row for row in page if int(row["id"]) > last]
+            found += page
+            last = max([last, *(int(row["id"]) for row in page)])
+            if len(page) < PAGE:
+                return found, Seen(trade=last)

@@ -1,0 +1,174 @@
+"""What ccxt says of orders, trades, balances and markets, in our words: from text to Decimal, never by a float."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.domain.instrument import ZERO, Instrument
+from trade_mcp.domain.order import Fill, OrderType, Report, Side, Status
+from trade_mcp.ports import Balance
+
+DECIMAL_PLACES, TICK_SIZE = 2, 4  # ccxt's modes of precision
+STATUSES = {
+    "open": Status.WORKING,
+    "canceling": Status.WORKING,
+    "closed": Status.FILLED,
+    "canceled": Status.CANCELLED,
+    "expired": Status.EXPIRED,
+    "rejected": Status.REJECTED,
+}
+TYPES = {  # the exchange's own word, where ccxt keeps it; then ccxt's
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "MARKET": OrderType.MARKET,
+    "STOP_LOSS": OrderType.STOP,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+    "TAKE_PROFIT": OrderType.TAKE_PROFIT,
+}
+LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+MOST = Decimal(10) ** 12  # where an exchange names no maximum
+type Row = Mapping[str, Any]
+
+
+def exact(value: Any) -> Decimal | None:
+    """A number of an answer without its padding; None where there is none.
+
+    >>> exact("0.50000000"), exact("100"), exact(0.001), exact(None)
+    (Decimal('0.5'), Decimal('100'), Decimal('0.001'), None)
+    """
+    if value is None or value == "":
+        return None
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise VenueUnreachable(f"the exchange answered {value!r} where a number belongs")
+    return Decimal(f"{number.normalize():f}")
+
+
+def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
+    """What an order is now. Raises VenueUnreachable for a state that cannot be understood."""
+    status = STATUSES.get(order.get("status") or "")
+    filled = exact(order.get("filled"))
+    if status is None or filled is None:
+        raise VenueUnreachable(f"the exchange answered an order in the state {order.get('status')!r}")
+    kind, size = kind_of(order), exact(order.get("amount"))
+    reason = ""
+    if status is Status.EXPIRED and filled == 0 and of_list(order):
+        status, reason = Status.CANCELLED, "the other leg was filled"
+    return Report(
+        order_id=order_id,
+        venue_id=str(order["id"]),
+        status=status,
+        filled=filled,
+        fills=fills,
+        reason=reason,
+        symbol=order.get("symbol") or "",
+        side=Side(order["side"]) if order.get("side") else None,
+        type=kind,
+        size=size,
+        trigger_price=_above_zero(order.get("triggerPrice") or order.get("stopPrice")),
+        limit_price=_above_zero(order.get("price")) if kind in LIMITED else None,
+    )
+
+
+def kind_of(order: Row) -> OrderType | None:
+    """The type of an order, None where ccxt's words leave it open."""
+    own = (order.get("info") or {}).get("type")
+    if own in TYPES:
+        trails = (order.get("info") or {}).get("trailingDelta")
+        return OrderType.TRAILING_STOP if trails else TYPES[own]
+    triggered = order.get("triggerPrice") or order.get("stopPrice")
+    return None if triggered else TYPES.get((order.get("type") or "").upper())
+
+
+def of_list(order: Row) -> bool:
+    """Whether an order is a leg of an OCO."""
+    return str((order.get("info") or {}).get("orderListId", "-1")) != "-1"
+
+
+def fill(
+    trade: Row, *, order_id: str, symbol: str, at: datetime, worth: Callable[[str, Decimal, Decimal], Decimal]
+) -> Fill:
+    """A trade of one of the account's orders. ``worth(currency, fee, notional)`` is a fee in the quote currency."""
+    size, price = exact(trade["amount"]), exact(trade["price"])
+    if size is None or price is None or not trade.get("id"):
+        raise VenueUnreachable("the exchange answered a trade without id, size or price")
+    paid = trade.get("fee") or {}
+    fee = exact(paid.get("cost")) or ZERO
+    base, _, quote = symbol.partition("/")
+    currency = paid.get("currency") or quote
+    value = fee if currency == quote else fee * price if currency == base else worth(currency, fee, size * price)
+    return Fill(
+        trade_id=str(trade["id"]),
+        order_id=order_id,
+        symbol=symbol,
+        side=Side(trade["side"]),
+        size=size,
+        price=price,
+        fee=fee,
+        fee_currency=currency,
+        fee_quote=value,
+        at=at,
+        maker=trade.get("takerOrMaker") == "maker",
+    )
+
+
+def balances(answer: Row) -> dict[str, Balance]:
+    """All currencies of the account that are not zero."""
+    found: dict[str, Balance] = {}
+    for currency in answer["total"]:
+        free, locked = exact(answer["free"].get(currency)), exact(answer["used"].get(currency))
+        if free or locked:
+            found[currency] = Balance(free or ZERO, locked or ZERO)
+    return found
+
+
+def instruments(markets: Iterable[Row], mode: int, fees: Mapping[str, Row]) -> dict[str, Instrument]:
+    """The spot pairs that have a price step and a size step; ``fees`` are the account's own, by symbol."""
+    found: dict[str, Instrument] = {}
+    for market in markets:
+        tick, lot = (step(market["precision"].get(key), mode) for key in ("price", "amount"))
+        if tick is None or lot is None:
+            continue
+        limits, own = market["limits"], fees.get(market["symbol"]) or {}
+        sizes, costs, at_market = (limits.get(key) or {} for key in ("amount", "cost", "market"))
+        most = [number for limit in (sizes, at_market) if (number := _above_zero(limit.get("max")))]
+        least = [number for limit in (sizes, at_market) if (number := _above_zero(limit.get("min")))]
+        found[market["symbol"]] = Instrument(
+            symbol=market["symbol"],
+            base=market["base"],
+            quote=market["quote"],
+            tick=tick,
+            lot=lot,
+            min_size=max([lot, *least]),
+            max_size=min(most, default=MOST),  # a market order's maximum holds for all: a stop becomes one
+            min_notional=exact(costs.get("min")) or ZERO,
+            max_notional=_above_zero(costs.get("max")) or MOST,
+            maker_fee=_first(own.get("maker"), market.get("maker")),
+            taker_fee=_first(own.get("taker"), market.get("taker")),
+        )
+    return found
+
+
+def step(precision: Any, mode: int) -> Decimal | None:
+    """The step that ccxt calls a precision; None where it is none (significant digits) or missing."""
+    number = exact(precision)
+    if number is None or mode not in (DECIMAL_PLACES, TICK_SIZE):
+        return None
+    found = number if mode == TICK_SIZE else Decimal(1).scaleb(-int(number))
+    return found if found > 0 else None
+
+
+def moment(ms: Any) -> datetime | None:
+    """A time of an answer."""
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms is not None else None
+
+
+def _above_zero(value: Any) -> Decimal | None:
+    number = exact(value)
+    return number if number is not None and number > 0 else None
+
+
+def _first(*rates: Any) -> Decimal:
+    return next((rate for each in rates if (rate := exact(each)) is not None), ZERO)

@@ -1,0 +1,105 @@
+"""What a key may do, where an exchange tells: one that can withdraw, or cannot trade, is refused before any order."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from trade_mcp.domain.errors import BadConfig, VenueRejected
+from trade_mcp.venues.exchange import Exchange
+from trade_mcp.venues.exchange_budget import Purpose
+
+VARIABLES = {
+    "apiKey": "TRADE_MCP_EXCHANGE_KEY",
+    "secret": "TRADE_MCP_EXCHANGE_SECRET",
+    "password": "TRADE_MCP_EXCHANGE_PASSPHRASE",
+}
+
+
+class Rights(NamedTuple):
+    """What a key may do; None where the exchange does not tell."""
+
+    trade: bool | None
+    withdraw: bool | None
+
+
+def _binance(answer: Mapping[str, Any]) -> Rights:
+    return Rights(_yes(answer.get("enableSpotAndMarginTrading")), _yes(answer.get("enableWithdrawals")))
+
+
+def _bybit(answer: Mapping[str, Any]) -> Rights:
+    result = answer["result"]
+    given = result.get("permissions") or {}
+    may_write = str(result.get("readOnly")) == "0"
+    return Rights(may_write and bool(given.get("Spot")), "Withdraw" in (given.get("Wallet") or ()))
+
+
+def _okx(answer: Mapping[str, Any]) -> Rights:
+    given = str(answer["data"][0].get("perm", "")).split(",")
+    return Rights("trade" in given, "withdraw" in given)
+
+
+def _kraken(answer: Mapping[str, Any]) -> Rights:
+    given = answer["result"].get("permissions") or ()
+    return Rights("create-orders" in given or "modify-orders" in given, "withdraw-funds" in given)
+
+
+def _coinbase(answer: Mapping[str, Any]) -> Rights:
+    return Rights(_yes(answer.get("can_trade")), _yes(answer.get("can_transfer")))
+
+
+TELL: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Rights]]] = {  # the endpoint, and how its answer is read
+    "binance": ("sapi_get_account_apirestrictions", _binance),
+    "bybit": ("private_get_v5_user_query_api", _bybit),
+    "okx": ("private_get_account_config", _okx),
+    "kraken": ("private_post_getapikeyinfo", _kraken),
+    "coinbase": ("v3_private_get_brokerage_key_permissions", _coinbase),
+}
+
+
+def need_key(exchange: Exchange) -> None:
+    """Raises BadConfig where a credential that the exchange wants is not set, with its variable."""
+    client = exchange.reads
+    missing = [
+        variable
+        for name, variable in VARIABLES.items()
+        if client.requiredCredentials.get(name) and not getattr(client, name, "")
+    ]
+    if missing:
+        raise BadConfig(
+            f"to trade on {exchange.name} the desk needs its API key: {' and '.join(missing)} not set",
+            hint="set it in the environment or the system's keyring; a key that may trade spot and not withdraw",
+        )
+
+
+def rights(exchange: Exchange) -> Rights:
+    """What the exchange says of the key. Raises VenueUnreachable, VenueRejected (a wrong key or secret)."""
+    known = TELL.get(exchange.name)
+    if known is None or (exchange.sandbox and exchange.name == "binance"):  # its testnet has no such endpoint
+        return Rights(None, None)
+    endpoint, read = known
+    return read(exchange.call(Purpose.ACCOUNT, endpoint, doing="asking what the key may do"))
+
+
+def check_key(exchange: Exchange) -> Rights:
+    """What the key may do. Raises BadConfig for one that must not be used here, VenueUnreachable."""
+    need_key(exchange)
+    try:
+        exchange.check_clock()
+        exchange.call(Purpose.ACCOUNT, "fetch_balance", doing="signing in")
+        found = rights(exchange)
+    except VenueRejected as no:
+        raise BadConfig(no.message, hint=no.hint) from no
+    if found.withdraw:
+        raise BadConfig(
+            f"the API key can withdraw money from {exchange.name}; the desk does not use such a key",
+            hint="make one at the exchange that may read and trade spot, and nothing else",
+        )
+    if found.trade is False:
+        raise BadConfig(
+            f"the API key may not trade on {exchange.name}",
+            hint="allow spot trading for it at the exchange, or make a key that may",
+        )
+    return found
+
+
+def _yes(value: Any) -> bool:
+    return str(value).lower() == "true"

@@ -59,13 +59,13 @@ class MarketSocket:
         if len(self._heard) == MOST_PER_S and now - self._heard[0] < 1:
             raise Ended("Too many requests")
         self._heard.append(now)
-        id_: Any = None
+        asked: Any = None
         try:
-            asked = _asked(text)
-            id_ = asked.get("id")
-            self._line.say({"result": self._answer(asked), "id": id_})
+            asked = _json(text)
+            content = {"result": self._answer(_checked(asked))}
         except Refused as no:
-            self._line.say({"error": no.error, "id": id_})
+            content = {"error": no.error}
+        self._line.say(content | {"id": asked.get("id") if isinstance(asked, dict) else None})
 
     def subscribe(self, names: list[str]) -> None:
         """Raises Refused, and then nothing has changed."""
@@ -110,18 +110,21 @@ class MarketSocket:
         return {"stream": name, "data": content} if self._combined else content
 
 
-def _asked(text: str) -> dict[str, Any]:
+def _json(text: str) -> Any:
     try:
-        asked = msgspec.json.decode(text)
+        return msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError) as error:
         raise Refused(3, f"Invalid JSON: {error}") from None
+
+
+def _checked(asked: Any) -> dict[str, Any]:
     if not isinstance(asked, dict) or "method" not in asked:
         raise Refused(2, "Invalid request: missing field `method`")
     if asked["method"] not in METHODS:
         known = ", ".join(f"`{name}`" for name in METHODS)
         raise Refused(2, f"Invalid request: unknown variant `{asked['method']}`, expected one of {known}")
     id_ = asked.get("id")
-    if not (id_ is None or isinstance(id_, str) or (isinstance(id_, int) and not isinstance(id_, bool) and id_ >= 0)):
+    if not (id_ is None or isinstance(id_, str) or (type(id_) is int and id_ >= 0)):
         raise Refused(2, "Invalid request: request ID must be an unsigned integer")
     return asked
 

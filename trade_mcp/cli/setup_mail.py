@@ -12,6 +12,7 @@ from trade_mcp.cli.options import Config, Json, say
 from trade_mcp.domain.errors import BadInput, NotDelivered, TradeError
 
 VARIABLE = "TRADE_MCP_MAIL_PASSWORD"
+NO_KEYRING = "no keyring here (where there is one: pip install 'trade-mcp[keyring]')"
 
 
 def mail(
@@ -68,7 +69,7 @@ def mail(
     kept = not password or bool(os.environ.get(VARIABLE)) or keep_secret("mail_password", password)
     lines = [f"a letter went to {', '.join(given['to'])}", f"{file.absolute()} has [mail] now"]
     if password:
-        lines.append("the password is kept" if kept else f"no keyring here: set {VARIABLE} where the programs start")
+        lines.append("the password is kept" if kept else f"{NO_KEYRING}: set {VARIABLE} where the programs start")
     lines.append("programs that run read it when they start again")
     say({"sent": True, "file": str(file.absolute()), "password_kept": kept}, "\n".join(lines), as_json=as_json)
 

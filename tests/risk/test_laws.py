@@ -27,16 +27,19 @@ from risk.risk_cases import (
     view,
 )
 from risk.risk_cases import sell as sell_order
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import Book, Brake, Streak
+from trade_mcp.domain.calendar import Span
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import Order, OrderType, Role, Side, Source
 from trade_mcp.risk.assess import assess, headroom_notional, refused
+from trade_mcp.risk.brakes import RELEASES
+from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, propose, propose_cancel
 from trade_mcp.risk.rules import RULES
-from trade_mcp.risk.standing import standing
+from trade_mcp.risk.standing import heat_of, standing
 
 ABSURD = st.sampled_from(
     [D(t) for t in ("NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "0", "-0", "-1", "1e30", "1e999999", "1e-999999")]
@@ -123,8 +126,21 @@ def test_entry_limits_never_block_a_reduction_or_a_cancel(of: Book, data: st.Dat
         max_open_orders=1,
         max_orders_per_minute=1,
         max_orders_per_day=1,
+        max_spread=D("1e-9"),
+        min_reward_to_risk=D(100),
+        stage={"*": "small"},
+        max_heat_per_strategy=D("1e-9"),
+        max_cluster=D("1e-9"),
+        max_repeats_per_hour=1,
+        loss_streak=1,
+        cooldown_min=100_000,
+        ask="always",
     )
-    blind = view(quote=None, marks={}, recent=None, policy_here="other", watcher_silence_s=None)
+    quiet = (Span(NOW - timedelta(hours=1), NOW + timedelta(hours=1)),)
+    blind = view(quote=None, marks={}, recent=None, policy_here="other", watcher_silence_s=None, quiet=quiet)
+    of.streaks = {"chat": Streak(9, NOW)}
+    for name in RELEASES:
+        of.brakes[name] = Brake(name, TradingState.HALTED, NOW, "tripped")
     for state in TradingState:
         of.state = state
         for position in of.positions.values():
@@ -147,11 +163,17 @@ def test_no_accepted_sell_crosses_zero(of: Book, size: D, source: Source) -> Non
         assert of.selling(BTC) + size <= of.position(BTC).size
 
 
-@given(books(), sizes("0.00001", "4") | sizes("0.00001", "50"), st.sampled_from([STOP_2, ExitPlan(stop=D(90)), None]))
-def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: ExitPlan | None) -> None:
-    limits = policy(require_stop=False)
+@given(
+    books(),
+    sizes("0.00001", "4") | sizes("0.00001", "50"),
+    st.sampled_from([STOP_2, ExitPlan(stop=D(90)), None]),
+    st.sampled_from([1.0, 0.8, 0.79, -1.0]),
+)
+def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: ExitPlan | None, moves: float) -> None:
+    limits = policy(require_stop=False, max_cluster=D("0.3"))
     asked = buy(size, order_id="new", exits=plan, worst_price=D(100))
-    if refused(assess(propose(of, asked, view()), limits)):
+    seen = view(correlations=Correlations(NOW.date(), {(BTC, ETH): moves}))
+    if refused(assess(propose(of, asked, seen), limits)):
         return
     of.orders["new"] = asked
     after = standing(of, PRICES)
@@ -159,6 +181,9 @@ def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: 
     assert after.exposure <= limits.max_exposure * after.equity
     assert after.notionals[BTC] <= limits.max_position * after.equity
     assert after.heat <= limits.max_heat * after.equity
+    assert heat_of(of, PRICES, "chat") <= limits.max_heat_per_strategy * after.equity
+    together = after.exposure if moves >= limits.cluster_correlation else after.notionals[BTC]
+    assert together <= limits.max_cluster * after.equity
     assert after.reserved * D("1.001") <= of.cash
     assert len(of.open_positions) <= limits.max_open_positions
     assert after.orders <= limits.max_open_orders
@@ -166,7 +191,17 @@ def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: 
 
 @given(books(), st.decimals(D("0.001"), D(1), places=3))
 def test_an_entry_sized_to_the_headroom_passes_and_a_larger_one_does_not(of: Book, stop_fraction: D) -> None:
-    sized = {"order_notional", "concentration", "exposure", "cash", "heat", "trade_risk", "approval"}
+    sized = {
+        "order_notional",
+        "concentration",
+        "exposure",
+        "cash",
+        "heat",
+        "trade_risk",
+        "heat_per_strategy",
+        "correlation",
+        "approval",
+    }
     seen, limits = view(), policy(require_stop=False)
     room = headroom_notional(of, seen.instrument, seen, limits, stop_fraction=stop_fraction)
     plan = None if stop_fraction == 1 else ExitPlan(stop=Distance(fraction=stop_fraction))

@@ -11,6 +11,7 @@ from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Source
 from trade_mcp.risk.assess import assess, headroom_notional
+from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.policy import LIMITS, Policy
 from trade_mcp.risk.proposal import View, propose, propose_levels
 from trade_mcp.risk.standing import standing
@@ -115,12 +116,28 @@ def test_uses_of_equity_are_unknown_while_a_price_is_missing() -> None:
     ],
 )
 def test_the_room_for_an_entry_is_what_the_tightest_limit_leaves(desk: Book, stop_fraction: str, room: str) -> None:
-    seen = view()
-    assert headroom_notional(desk, seen.instrument, seen, POLICY, stop_fraction=D(stop_fraction)) == D(room)
+    seen, limits = view(), policy(max_cluster=D("0.9"), max_heat_per_strategy=D("0.06"))
+    assert headroom_notional(desk, seen.instrument, seen, limits, stop_fraction=D(stop_fraction)) == D(room)
+
+
+def test_the_room_of_a_strategy_ends_at_its_heat_its_stage_and_what_moves_with_the_symbol() -> None:
+    def room(desk: Book, *, by: str, moves: float = 1.0, limits: Policy = POLICY) -> D:
+        seen = view(correlations=Correlations(NOW.date(), {(BTC, ETH): moves}))
+        sized = headroom_notional(
+            desk, seen.instrument, seen, limits, stop_fraction=D("0.02"), source=Source.LOOP, strategy=by
+        )
+        return sized
+
+    hot = book(cash=D(9000), positions={ETH: held(100, at=10, stop="7.1", owner=Source.LOOP, strategy="a")})
+    assert (room(hot, by="a"), room(hot, by="b")) == (D(500), D(1000))
+    half = book(cash=D(4500), positions={ETH: held(550, at=10, stop="9.99")})
+    assert (room(half, by="a"), room(half, by="a", moves=0.5)) == (D(500), D(1000))
+    small = policy(stage={"a": "small"})
+    assert (room(book(), by="a", limits=small), room(book(), by="b", limits=small)) == (D(375), D(1000))
 
 
 def test_the_room_leaves_cash_for_fee_and_slippage() -> None:
-    wide = policy(max_order_notional=D(1), max_position=D(1), max_exposure=D(1), ask="never")
+    wide = policy(max_order_notional=D(1), max_position=D(1), max_exposure=D(1), max_cluster=D(1), ask="never")
     seen = view()
     room = headroom_notional(book(), seen.instrument, seen, wide, stop_fraction=D("0.001"))
     assert room * D("1.001") * D("1.01") <= 10_000 < (room + D("0.01")) * D("1.001") * D("1.01")

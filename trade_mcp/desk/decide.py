@@ -188,7 +188,7 @@ class Decide:
             if average is None:
                 return self._none(view, "no size: the average true range that its exits count in is not known yet")
             plan = plan.with_range(average)
-        size, sized = self._size(view.symbol, plan, book)
+        size, sized = self._size(view.symbol, plan, book, strategy=view.leader)
         if size <= 0:
             return Decision(view.symbol, "none", sized, view.strength, view.leader)
         how = "is above" if view.standing else "crossed"
@@ -209,7 +209,7 @@ class Decide:
             return Decision(view.symbol, "enter" if preview.allowed else "refused", said, view.strength, view.leader)
         return self._decision(view, "enter", self._gate.submit(request, Source.LOOP, lease=lease), reason)
 
-    def _size(self, symbol: str, plan: ExitPlan, book: Book) -> tuple[Decimal, str]:
+    def _size(self, symbol: str, plan: ExitPlan, book: Book, *, strategy: str) -> tuple[Decimal, str]:
         """Base units to buy and the sentence behind it; 0 with the reason why not."""
         instrument, view = self._market.instrument(symbol), self._judge.view(book, symbol)
         now = standing(book, view.marks)
@@ -222,7 +222,9 @@ class Decide:
         wanted = instrument.round_size(
             fixed_risk(float(now.equity), float(self._risk), entry=float(entry), stop=float(stop))
         )
-        room = headroom_notional(book, instrument, view, self._judge.policy(book), stop_fraction=(entry - stop) / entry)
+        risked = (entry - stop) / entry
+        policy = self._judge.policy(book)
+        room = headroom_notional(book, instrument, view, policy, stop_fraction=risked, strategy=strategy)
         size = min(wanted, instrument.round_size(room / entry))
         if not instrument.sellable(size, stop):
             return Decimal(0), (

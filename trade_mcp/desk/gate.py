@@ -13,7 +13,7 @@ from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain import events as e
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import Book, trader
 from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, LedgerUnwritable, TradeError
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
@@ -22,6 +22,7 @@ from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, R
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused
+from trade_mcp.risk.rules.pace import repeats_scope
 from trade_mcp.risk.verdict import Verdict
 from trade_mcp.store import reads
 from trade_mcp.store.leases import Lease
@@ -213,11 +214,15 @@ class Gate:
     def set_state(self, state: e.TradingState, source: Source, *, reason: str) -> Receipt:
         """Change the trading state; unless it is active, live entries are cancelled. Who may do so is the caller's."""
         with self._log.writing() as ledger:
-            before = ledger.book.state
-            if before is not state:
+            book = ledger.book
+            to_release = state is e.TradingState.ACTIVE and any(b.until is None for b in book.brakes.values())
+            changes = book.state is not state or book.asked is not state or to_release
+            if changes:
                 ledger.append(e.StateChanged(state, reason, source))
+            now, why = ledger.book.state, ledger.book.state_reason
         self.sweep_entries()
-        return Receipt("state_set" if before is not state else "nothing", f"trading is {state} ({reason})")
+        said = f"trading is {now} ({reason})" if now is state else f"trading stays {now}: {why}"
+        return Receipt("state_set" if changes else "nothing", said)
 
     def sweep_entries(self, lease: Lease | None = None) -> None:
         """Where trading is halted, all of it or a symbol by a break, no entry lives: intents first, then cancels."""
@@ -474,7 +479,15 @@ def _conflict(known: Order) -> IdConflict:
 def _refuse(ledger: Ledger, request: OrderRequest, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
     failed = tuple((verdict.rule, verdict.reason) for verdict in verdicts if not verdict.passed)
     ledger.append(e.OrderRefused(request, order.source, order.at, order.size, failed))
+    if any(verdict.rule == "repeats" and verdict.detail[0] == "count" and not verdict.passed for verdict in verdicts):
+        _hold_repeats(ledger, order, dict(failed)["repeats"])
     return Receipt("refused", _why(verdicts), order, verdicts)
+
+
+def _hold_repeats(ledger: Ledger, order: Order, why: str) -> None:
+    """Whoever enters the same again and again waits until a person has looked: time alone does not release it."""
+    scope = repeats_scope(trader(order.source, order.strategy), order.symbol)
+    ledger.append(e.BrakeTripped("repeats", e.TradingState.ACTIVE, order.at, why, scope=scope))
 
 
 def _why(verdicts: tuple[Verdict, ...]) -> str:

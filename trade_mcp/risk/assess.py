@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from decimal import ROUND_FLOOR, Decimal
 
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import Book, trader
 from trade_mcp.domain.instrument import ZERO, Instrument
-from trade_mcp.risk.policy import OUTSIDE, Policy
+from trade_mcp.domain.order import Source
+from trade_mcp.risk.clusters import cluster
+from trade_mcp.risk.policy import OUTSIDE, SIZES, Policy
 from trade_mcp.risk.proposal import Kind, Proposal, View
 from trade_mcp.risk.rules import RULES
 from trade_mcp.risk.rules.approval import unasked
-from trade_mcp.risk.standing import SLACK, standing
+from trade_mcp.risk.rules.size import stage_of
+from trade_mcp.risk.standing import SLACK, heat_of, standing
 from trade_mcp.risk.verdict import Verdict
 
 CENT = Decimal("1e-8")
@@ -47,24 +50,33 @@ def headroom_notional(
     policy: Policy,
     *,
     stop_fraction: Decimal,
+    source: Source = Source.LOOP,
+    strategy: str = "",
 ) -> Decimal:
     """The largest notional at the ask (quote currency, rounded down) that a market entry may have now.
 
-    Under order notional, what needs no person, concentration, exposure, cash with fees and ``SLACK``, heat, and trade
-    risk, for a stop ``stop_fraction`` below the price (1: no stop). 0 while equity is unknown. The loop sizes its own
-    orders to it.
+    Under order notional and stage, what needs no person, concentration, cluster, exposure, cash with fees and
+    ``SLACK``, heat of all and of the strategy, and trade risk, for a stop ``stop_fraction`` below the price (1: no
+    stop). 0 while equity is unknown. The loop sizes its own orders to it.
     """
     now = standing(book, view.marks)
     if now.equity is None or not 0 < stop_fraction <= 1:
         return ZERO
     paid = 1 + instrument.taker_fee
+    who = trader(source, strategy)
+    together = cluster(
+        instrument.symbol, now.notionals, known=view.correlations, least=float(policy.cluster_correlation)
+    )
+    clustered = sum([now.notionals.get(symbol, ZERO) for symbol in together], ZERO)
     room = min(
-        policy.max_order_notional * now.equity,
+        SIZES[stage_of(source, strategy, policy)[1]] * policy.max_order_notional * now.equity,
         (policy.approve_above if policy.ask == OUTSIDE else 1) * now.equity,
         policy.max_position * now.equity - now.notionals.get(instrument.symbol, ZERO),
+        policy.max_cluster * now.equity - clustered,
         policy.max_exposure * now.equity - now.exposure,
         (book.cash - now.reserved * paid) / (paid * (1 + SLACK)),
         (policy.max_heat * now.equity - now.heat) / stop_fraction,
+        (policy.max_heat_per_strategy * now.equity - heat_of(book, view.marks, who)) / stop_fraction,
         policy.max_trade_risk * now.equity / stop_fraction,
     )
     return room.quantize(CENT, ROUND_FLOOR) if room > 0 else ZERO

@@ -217,9 +217,8 @@ def _correlation(v: Verdict) -> str:
         return _share_of("what moves together")(v)
     symbols, day = rest
     if len(symbols) == 1:
-        subject = f"{symbols[0]}, which moves on its own,"
-    else:
-        subject = f"{', '.join(sorted(symbols))}, which move together,"
+        return _share_of(f"{symbols[0]}, which moves on its own,")(v)
+    subject = f"{', '.join(sorted(symbols))}, which move together,"
     source = f"correlations of {day}" if day is not None else "their correlations are not known and count as 1"
     return f"{_share_of(subject)(v)} ({source})"
 

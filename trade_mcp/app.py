@@ -34,7 +34,7 @@ from trade_mcp.office.health import Expected, Health, health
 from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.ports import Feed, Hours, Venue
-from trade_mcp.risk.policy import Policy, differences, parse_policy, policy_hash, policy_text
+from trade_mcp.risk.policy import OTHERS, Policy, check_names, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
 from trade_mcp.settings.sections import parameters
 from trade_mcp.settings.secrets import secret
@@ -140,6 +140,7 @@ def build(settings: Settings, program: str) -> App:
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
+        _check_names(own, venue)
         hours = TradingHours(symbols, stocks=settings.calendar.stocks, exchange=settings.calendar.exchange)
         hours.check(own.quiet_hours, clock.market())
         fresh = began(engine) is None
@@ -347,10 +348,19 @@ def _venue(
 
 
 def own_policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
-    """The limits of the file; without an allow list, the configured symbols are allowed."""
-    if "allow" in settings.limits:
-        return settings.policy
-    return structs.replace(settings.policy, allow=tuple(sorted(symbols)))
+    """The limits of the file, with what is not in it: the configured symbols are allowed, and live all begins small."""
+    policy = settings.policy
+    if "allow" not in settings.limits:
+        policy = structs.replace(policy, allow=tuple(sorted(symbols)))
+    if settings.mode == "live" and OTHERS not in policy.stage:
+        policy = structs.replace(policy, stage=policy.stage | {OTHERS: "small"})
+    return policy
+
+
+def _check_names(policy: Policy, venue: Venue) -> None:
+    instruments = venue.instruments()
+    named = {currency for one in instruments.values() for currency in (one.base, one.quote)}
+    check_names(policy, symbols=instruments.keys(), currencies=named | venue.balances().keys())
 
 
 def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal]:

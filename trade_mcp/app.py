@@ -23,6 +23,7 @@ from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.reconcile import Reconcile, first_cursors
 from trade_mcp.desk.send import Sender
 from trade_mcp.desk.signals import Signals
+from trade_mcp.desk.takeover import Takeover
 from trade_mcp.desk.watch import Watch
 from trade_mcp.domain.errors import BadConfig, TradeError
 from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
@@ -75,6 +76,7 @@ class App:
         self.judge: Judge = parts["judge"]
         self.gate: Gate = parts["gate"]
         self.reconcile: Reconcile = parts["reconcile"]
+        self.takeover: Takeover = parts["takeover"]
         self.hours: Hours = parts["hours"]
         self.watch: Watch = parts["watch"]
         self.signals: Signals = parts["signals"]
@@ -198,6 +200,7 @@ def build(settings: Settings, program: str) -> App:
             judge=judge,
             gate=gate,
             reconcile=reconcile,
+            takeover=Takeover(ledger, market, gate, rules=settings.exit_rules, clock=clock),
             hours=hours,
             watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, marks=marks, clock=clock),
             signals=signals,
@@ -367,6 +370,11 @@ def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal
     """What the account holds beyond the desk's capital: recorded, never touched."""
     totals = {currency: balance.total for currency, balance in venue.balances().items()}
     beyond = totals.get(quote, ZERO) - settings.desk.capital
+    if beyond < 0:
+        raise BadConfig(
+            f"desk.capital = {settings.desk.capital:f} {quote}, and the account holds {totals.get(quote, ZERO):f}",
+            hint="set desk.capital to what of the account the desk may trade",
+        )
     return {currency: total for currency, total in (totals | {quote: beyond}).items() if total}
 
 

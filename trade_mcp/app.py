@@ -283,6 +283,13 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
     return open_clock(
         engine,
         mode="max" if at_max else "speed",
+        speed=1.0 if at_max else float(settings.feed.speed),
+        start=feed.start,
+        end=feed.end,
+        base=LiveClock(),
+    )
+
+
 def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
     """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
 
@@ -302,13 +309,6 @@ def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
         url=desk.base_url,
         sandbox=desk.sandbox and not desk.base_url,
         **credentials,
-    )
-
-
-        speed=1.0 if at_max else float(settings.feed.speed),
-        start=feed.start,
-        end=feed.end,
-        base=LiveClock(),
     )
 
 

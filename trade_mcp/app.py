@@ -20,10 +20,11 @@ from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.marks import Marks
+from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile, first_cursors
 from trade_mcp.desk.send import Sender
 from trade_mcp.desk.signals import Signals
-from trade_mcp.desk.takeover import Takeover
+from trade_mcp.desk.trading import Trading
 from trade_mcp.desk.watch import Watch
 from trade_mcp.domain.errors import BadConfig, TradeError
 from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
@@ -37,22 +38,23 @@ from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.ports import Feed, Hours, Venue
 from trade_mcp.risk.policy import OTHERS, Policy, check_names, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
-from trade_mcp.settings.sections import parameters
 from trade_mcp.settings.secrets import secret
+from trade_mcp.settings.sections import parameters
 from trade_mcp.sources.hours import TradingHours
 from trade_mcp.sources.voices import Voice, checked, voice
 from trade_mcp.store.correlations import Known
 from trade_mcp.store.engine import open_engine
+from trade_mcp.store.flag import HaltFlag
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
 from trade_mcp.store.spill import Spill
 from trade_mcp.store.worth import began
 from trade_mcp.venues import VENUES
 
-RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
 if TYPE_CHECKING:
     from trade_mcp.venues.exchange import Exchange
 
+RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
 DECIDING = frozenset({"serve", "loop", "tick", "up"})  # programs that ask the strategies, and begin with good ones
 PULSE_S = 1.0
 
@@ -75,8 +77,9 @@ class App:
         self.heartbeats: Heartbeats = parts["heartbeats"]
         self.judge: Judge = parts["judge"]
         self.gate: Gate = parts["gate"]
+        self.trading: Trading = parts["trading"]
+        self.proposals: Proposals = parts["proposals"]
         self.reconcile: Reconcile = parts["reconcile"]
-        self.takeover: Takeover = parts["takeover"]
         self.hours: Hours = parts["hours"]
         self.watch: Watch = parts["watch"]
         self.signals: Signals = parts["signals"]
@@ -162,15 +165,17 @@ def build(settings: Settings, program: str) -> App:
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)
+        trading = Trading(ledger, HaltFlag(settings.desk.data_dir), clock=clock)
         judge = Judge(
             market,
             clock=clock,
             heartbeats=heartbeats,
             hours=hours,
             correlations=Known(engine, clock=clock),
+            trading=trading,
             own=own,
         )
-        sender = Sender(ledger, venue, clock=clock, leases=leases)
+        sender = Sender(ledger, venue, clock=clock, leases=leases, trading=trading)
         exits = Exits(ledger, market, sender, judge=judge, clock=clock)
         gate = Gate(
             ledger,
@@ -179,9 +184,11 @@ def build(settings: Settings, program: str) -> App:
             exits=exits,
             spill=_spill(engine.path),
             judge=judge,
+            trading=trading,
             clock=clock,
             rules=settings.exit_rules,
         )
+        proposals = Proposals(ledger, gate, trading, clock=clock)
         reconcile = Reconcile(ledger, venue, sender, market=market, clock=clock)
         marks = Marks(ledger, market, gate, judge=judge, hours=hours, clock=clock, make_id=new_id)
         signals = Signals(market, voices, weights=settings.loop.weights)
@@ -199,10 +206,13 @@ def build(settings: Settings, program: str) -> App:
             heartbeats=heartbeats,
             judge=judge,
             gate=gate,
+            trading=trading,
+            proposals=proposals,
             reconcile=reconcile,
-            takeover=Takeover(ledger, market, gate, rules=settings.exit_rules, clock=clock),
             hours=hours,
-            watch=Watch(ledger, feed, market, gate=gate, reconcile=reconcile, marks=marks, clock=clock),
+            watch=Watch(
+                ledger, feed, market, gate=gate, proposals=proposals, reconcile=reconcile, marks=marks, clock=clock
+            ),
             signals=signals,
             decide=Decide(
                 ledger,
@@ -263,6 +273,28 @@ def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
     )
 
 
+def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
+    """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
+
+    Raises BadConfig for an exchange that ccxt does not know, or that is not named.
+    """
+    from trade_mcp.venues.exchange import Exchange
+
+    desk = settings.desk
+    if desk.exchange is None:
+        raise BadConfig("desk.exchange is not set", hint='such as "binance"; ccxt names about a hundred')
+    names = {"key": desk.exchange_key, "secret": desk.exchange_secret, "passphrase": desk.exchange_passphrase}
+    credentials = {name: secret(f"exchange_{name}", given) for name, given in names.items()} if signed else {}
+    return Exchange(
+        desk.exchange,
+        clock=LiveClock(),
+        folder=desk.data_dir,
+        url=desk.base_url,
+        sandbox=desk.sandbox and not desk.base_url,
+        **credentials,
+    )
+
+
 def _quote(settings: Settings, feed: Feed, symbols: tuple[str, ...]) -> str:
     if missing := [symbol for symbol in symbols if symbol not in feed.symbols]:
         raise BadConfig(
@@ -287,28 +319,6 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
         start=feed.start,
         end=feed.end,
         base=LiveClock(),
-    )
-
-
-def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
-    """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
-
-    Raises BadConfig for an exchange that ccxt does not know, or that is not named.
-    """
-    from trade_mcp.venues.exchange import Exchange
-
-    desk = settings.desk
-    if desk.exchange is None:
-        raise BadConfig("desk.exchange is not set", hint='such as "binance"; ccxt names about a hundred')
-    names = {"key": desk.exchange_key, "secret": desk.exchange_secret, "passphrase": desk.exchange_passphrase}
-    credentials = {name: secret(f"exchange_{name}", given) for name, given in names.items()} if signed else {}
-    return Exchange(
-        desk.exchange,
-        clock=LiveClock(),
-        folder=desk.data_dir,
-        url=desk.base_url,
-        sandbox=desk.sandbox and not desk.base_url,
-        **credentials,
     )
 
 
@@ -370,11 +380,6 @@ def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal
     """What the account holds beyond the desk's capital: recorded, never touched."""
     totals = {currency: balance.total for currency, balance in venue.balances().items()}
     beyond = totals.get(quote, ZERO) - settings.desk.capital
-    if beyond < 0:
-        raise BadConfig(
-            f"desk.capital = {settings.desk.capital:f} {quote}, and the account holds {totals.get(quote, ZERO):f}",
-            hint="set desk.capital to what of the account the desk may trade",
-        )
     return {currency: total for currency, total in (totals | {quote: beyond}).items() if total}
 
 

@@ -24,8 +24,6 @@ COMMANDS = [
     ["tick"],
     ["halt"],
     ["resume"],
-    ["takeover"],
-    ["reconcile"],
     ["rebuild"],
     ["verify"],
     ["trades"],

@@ -48,7 +48,7 @@ class Storm:
         volume = self.chance.choice([30.0, 300.0, 100_000.0])
         self.world = {"volume": volume, "paper": {"fee_currency": fees, "holdings": {"BTC": "2"}}}
         bars, ether = walk(self.chance), walk(self.chance)
-        self.begin = lambda: stage(bars, eth=ether, **self.world)
+        self.begin = lambda: stage(bars, eth=ether, limits={"ask": "never"}, **self.world)
         self.late = timedelta(0)
         self.desks = [self._open(), self._open()]
         self.number = 0

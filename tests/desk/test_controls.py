@@ -25,6 +25,7 @@ from trade_mcp.store import history
 Stage = Callable[..., App]
 ORDER = {"symbol": BTC, "side": "buy", "size": "1", "stop_loss": "2%"}
 WIDE = {"max_order_notional": "1", "max_position": "1", "max_exposure": "1", "max_trade_risk": "1", "max_heat": "1"}
+WIDE |= {"max_cluster": "1", "max_heat_per_strategy": "1", "ask": "never"}
 
 
 def nothing(app: App) -> None:
@@ -90,7 +91,7 @@ CASES = [
     Case("cash", {"size": "99.5"}, {"size": "98"}, limits=WIDE),
     Case("holdings", {"side": "sell", "size": "0.6"}, {"side": "sell", "size": "0.5"}, before=ours),
     Case("stop_required", inside={"stop_loss": "2%"}, beyond={"stop_loss": ""}, more={"exits": {"stop": "off"}}),
-    Case("order_notional", {"size": "15.1"}, {"size": "14.9"}),
+    Case("order_notional", {"size": "15.1"}, {"size": "14.9"}, {"ask": "never"}),
     Case("concentration", {"size": "2.1"}, {"size": "1.9"}, {"max_position": "0.025"}, ours),
     Case("exposure", {"size": "2.1"}, {"size": "1.9"}, {"max_exposure": "0.03"}, ether),
     Case("open_positions", limits={"max_open_positions": 1}, before=ether, inside=None),

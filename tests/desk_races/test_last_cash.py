@@ -31,6 +31,7 @@ WIDE: dict[str, Any] = {
     "max_exposure": "1",
     "max_trade_risk": "1",
     "max_heat": "1",
+    "ask": "never",
 }
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 CAPITAL = D(10_000)

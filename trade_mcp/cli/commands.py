@@ -2,20 +2,7 @@
 
 import typer
 
-from trade_mcp.cli import (
-    account,
-    backup,
-    doctor,
-    ledger,
-    policy,
-    practice,
-    programs,
-    report,
-    setup,
-    strategies,
-    switches,
-    up,
-)
+from trade_mcp.cli import backup, doctor, ledger, policy, practice, programs, report, setup, strategies, switches, up
 
 app = typer.Typer(
     help=(
@@ -40,8 +27,6 @@ for command in (
     programs.tick,
     switches.halt,
     switches.resume,
-    account.takeover,
-    account.reconcile,
     doctor.doctor,
     ledger.rebuild,
     ledger.verify,

@@ -34,7 +34,7 @@ class Decision(Struct, frozen=True):
     """What the loop did about one symbol at one bar, and why."""
 
     symbol: str
-    action: str  # "enter", "exit", "hold", "none", "refused", "error"
+    action: str  # "enter", "exit", "hold", "none", "refused", "proposed", "error"
     reason: str
     strength: float | None = None
     strategy: str = ""
@@ -155,6 +155,8 @@ class Decide:
             return self._none(view, f"no fresh signal: {view.summary()} crossed {self._threshold:+.2f} before this bar")
         if any(order.side is Side.BUY for order in book.live(view.symbol)):
             return self._none(view, "an entry is in flight already")
+        if any(waiting.request.symbol == view.symbol for waiting in book.proposals.values()):
+            return self._none(view, "an entry waits for a person already")
         if late > LATEST * bar_s:
             return self._none(view, f"too late: the bar closed {late:.0f} s ago, and entries are taken at the close")
         return self._enter(view, book, lease=lease, dry_run=dry_run)
@@ -205,6 +207,8 @@ class Decide:
         if dry_run:
             preview = self._gate.preview(request, Source.LOOP)
             failed = "; ".join(verdict.reason for verdict in preview.verdicts if not verdict.passed)
+            if preview.asks:
+                return Decision(view.symbol, "proposed", f"would ask: {failed}", view.strength, view.leader)
             said = f"would buy {size:f}: {reason}" if preview.allowed else f"would be refused: {failed}"
             return Decision(view.symbol, "enter" if preview.allowed else "refused", said, view.strength, view.leader)
         return self._decision(view, "enter", self._gate.submit(request, Source.LOOP, lease=lease), reason)
@@ -236,9 +240,9 @@ class Decide:
     def _decision(self, view: SymbolView, action: str, receipt: Receipt, reason: str) -> Decision:
         said = reason if receipt.outcome in ("placed", "closed") else f"{receipt.message} ({reason})"
         order_id = receipt.order.order_id if receipt.order else ""
-        return Decision(
-            view.symbol, "refused" if receipt.refused else action, said, view.strength, view.leader, order_id
-        )
+        if receipt.outcome in ("refused", "proposed"):
+            action = receipt.outcome
+        return Decision(view.symbol, action, said, view.strength, view.leader, order_id)
 
     def _none(self, view: SymbolView, reason: str) -> Decision:
         return Decision(view.symbol, "none", reason, view.strength, view.leader)

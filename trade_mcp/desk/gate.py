@@ -1,7 +1,7 @@
 """Gate: the one road. Every order, whoever asks, is judged here under one policy and written before it is sent."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import structs
@@ -12,19 +12,31 @@ from trade_mcp.desk.market import Market
 from trade_mcp.desk.receipt import Outcome, Preview, Receipt
 from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
 from trade_mcp.desk.send import SEND_WITHIN, Sender
+from trade_mcp.desk.trading import Trading
 from trade_mcp.domain import events as e
+from trade_mcp.domain.approvals import Answer, Approval, By, OrderProposal, proposal_id
 from trade_mcp.domain.book import Book, trader
-from trade_mcp.domain.errors import BadInput, FeedError, IdConflict, LedgerUnwritable, TradeError
+from trade_mcp.domain.errors import (
+    BadInput,
+    FeedError,
+    HaltUnwritten,
+    IdConflict,
+    LedgerError,
+    LedgerUnwritable,
+    NotWaiting,
+    TradeError,
+)
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
 from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
-from trade_mcp.risk.assess import refused
+from trade_mcp.risk.assess import refused, to_ask
+from trade_mcp.risk.proposal import Proposal
 from trade_mcp.risk.rules.pace import repeats_scope
 from trade_mcp.risk.verdict import Verdict
-from trade_mcp.store import reads
+from trade_mcp.store import proposals, reads
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 from trade_mcp.store.spill import Spill
@@ -36,6 +48,7 @@ MARKET_ONLY = {
     Armed.REFUSED: "its stop was refused",
     Armed.OVERDUE: "its stop was reached and did not sell in time",
 }
+HALT_WITHIN_S = 2.0  # real time a halt waits for the ledger before it cancels at the venue without it
 LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whose exits fail
 
 
@@ -51,31 +64,55 @@ class Gate:
         exits: Exits,
         spill: Spill | None = None,
         judge: Judge,
+        trading: Trading,
         clock: Clock,
         rules: ExitRules,
     ):
+        self._trading = trading
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
         self._spill = spill  # where intents go while the ledger cannot be written; None: such a one cannot be kept
         self._judge, self._clock, self._rules = judge, clock, rules
         self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
 
-    def submit(self, request: OrderRequest, source: Source, *, lease: Lease | None = None) -> Receipt:
+    def submit(
+        self,
+        request: OrderRequest,
+        source: Source,
+        *,
+        lease: Lease | None = None,
+        approval: Approval | None = None,
+        propose: bool = True,
+    ) -> Receipt:
         """Judge ``request`` and, if every rule agrees, write it down, send it and protect what it bought.
 
-        Raises BadInput (what makes no sense), UnknownSymbol, IdConflict (a known id with other content), LeaseLost.
+        An entry that a person is to decide becomes a proposal instead (without ``propose``: nothing, "unconfirmed");
+        ``approval`` is the person's yes to it. Raises BadInput (what makes no sense), UnknownSymbol, IdConflict (a
+        known id with other content), LeaseLost, NotWaiting (the approval came too late).
         """
         if request.side is Side.SELL and request.type is OrderType.MARKET:
             return self._sell(request, source, lease=lease)
         view = self._judge.view(self._log.refresh(), request.symbol)
         with self._log.writing(lease) as ledger:  # one writer, fresh tail, live epoch
-            if known := ledger.order(request.order_id):
+            self.expire(ledger)
+            if approval is not None:
+                view = structs.replace(view, shown=_waiting(ledger, approval).price)
+            elif known := ledger.order(request.order_id):
                 return _receipt_of(known, request)  # a retry, not a second order; other content is an error
+            elif asked := self._asked_before(ledger, request):
+                return asked
             order = self._resolve(request, source, quote=view.quote)
-            _, verdicts = self._judge.order(ledger.book, order, view, asked=request.sized_by)
+            proposal, verdicts = self._judge.order(ledger.book, order, view)
             if refused(verdicts):
                 return _refuse(ledger, request, order, verdicts)
+            if why := to_ask(verdicts):
+                if not propose:
+                    return Receipt("unconfirmed", why.reason, order, verdicts)
+                return self._propose(ledger, request, proposal, why=why.reason)
             self._take_over(ledger, request.symbol, source)
+            if approval is not None:
+                yes = (Answer.APPROVED, approval.by, self._clock.real())
+                ledger.append(e.ProposalDecided(approval.proposal_id, request.order_id, *yes))
             ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
         self._sender.send((order,), lease=lease)  # the network, after the ink is dry
         self.protect(request.symbol, lease=lease)
@@ -88,7 +125,7 @@ class Gate:
         order = self._resolve(request, source, quote=view.quote)
         at_market = request.side is Side.SELL and request.type is OrderType.MARKET
         replacing = [leg.order_id for leg in book.exits(request.symbol)] if at_market else []
-        proposal, verdicts = self._judge.order(book, order, view, replacing=replacing, asked=request.sized_by)
+        proposal, verdicts = self._judge.order(book, order, view, replacing=replacing)
         fill = order.limit_price or order.trigger_price or (view.quote.ask if view.quote else None)
         at = levels(order.exits, fill) if order.exits is not None and fill is not None else Levels()
         known = proposal.notional is not None and not any(v.rule == "finite" and not v.passed for v in verdicts)
@@ -96,7 +133,8 @@ class Gate:
         return Preview(
             order=order,
             verdicts=verdicts,
-            allowed=not refused(verdicts),
+            allowed=all(verdict.passed for verdict in verdicts),
+            asks=to_ask(verdicts) is not None,
             notional=proposal.notional if known else None,
             fee=proposal.notional * view.instrument.taker_fee if known and proposal.notional is not None else None,
             risk=risk,
@@ -211,6 +249,30 @@ class Gate:
             "exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol))
         )
 
+    def halt(self, source: Source, *, reason: str) -> Receipt:
+        """Stop all entries at once: the flag first, then the ledger, then every entry that lives.
+
+        While the ledger cannot be written, entries are cancelled at the venue all the same. Raises HaltUnwritten then:
+        the flag is up, and whoever watches writes the halt down when it can.
+        """
+        self._trading.put_up_flag(reason)
+        try:
+            with self._log.engine.transaction(wait_s=HALT_WITHIN_S):
+                pass
+        except LedgerError as error:
+            raise HaltUnwritten(error.message, *self._sender.cancel_without_ink()) from error
+        return self.set_state(e.TradingState.HALTED, source, reason=reason)
+
+    def resume(self, source: Source, *, reason: str) -> Receipt:
+        """Let trading go on; the flag goes first, or its watcher halts again. Who may do so is the caller's."""
+        self._trading.flag.take_down()
+        return self.set_state(e.TradingState.ACTIVE, source, reason=reason)
+
+    def heed_flag(self) -> None:
+        """A flag that stands is a halt: write it down, so that it outlives the file."""
+        if (why := self._trading.flag.why()) and self._log.refresh().state is not e.TradingState.HALTED:
+            self.set_state(e.TradingState.HALTED, Source.OPERATOR, reason=why)
+
     def set_state(self, state: e.TradingState, source: Source, *, reason: str) -> Receipt:
         """Change the trading state; unless it is active, live entries are cancelled. Who may do so is the caller's."""
         with self._log.writing() as ledger:
@@ -227,16 +289,25 @@ class Gate:
     def sweep_entries(self, lease: Lease | None = None) -> None:
         """Where trading is halted, all of it or a symbol by a break, no entry lives: intents first, then cancels."""
         book = self._log.refresh()
-        if not any(_halted(book, order) for order in book.live()):
+        if not any(self._halted(book, order) for order in book.live()):
             return
         with self._log.writing(lease) as ledger:
             for order in [order for order in ledger.book.live() if order.status is Status.WORKING]:
-                if note := _halted(ledger.book, order):
+                if note := self._halted(ledger.book, order):
                     ledger.append(e.OrderCancelling(structs.replace(order, status=Status.CANCELLING, note=note)))
             cancelling = [
                 order for order in ledger.book.live() if order.role is Role.ENTRY and order.status is Status.CANCELLING
             ]
         self._sender.cancel(cancelling)
+
+    def _halted(self, book: Book, order: Order) -> str:
+        """Why an entry may not stay alive; "" for what may."""
+        if order.role is not Role.ENTRY:
+            return ""
+        if (state := self._trading.now(book)[0]) is not e.TradingState.ACTIVE:
+            return f"trading is {state}"
+        broken = next((currency for currency in order.symbol.split("/") if currency in book.breaks), "")
+        return f"book and venue differ about {broken}" if broken else ""
 
     def flatten(self, source: Source, *, reason: str, make_id: Callable[[], str]) -> list[Receipt]:
         """Close every position of the desk at the market; protected and external holdings are not the desk's.
@@ -370,8 +441,7 @@ class Gate:
             if parent is not None:
                 order = structs.replace(order, revision=ledger.last_revision(parent.entry_id) + 1)
             legs = ledger.book.exits(symbol)
-            ids = [leg.order_id for leg in legs]
-            _, verdicts = self._judge.order(ledger.book, order, view, replacing=ids, asked=request.sized_by)
+            _, verdicts = self._judge.order(ledger.book, order, view, replacing=[leg.order_id for leg in legs])
             if refused(verdicts):
                 if parent is not None and self._failed.get(symbol, (0, 0.0))[0] > 1:
                     return Receipt(
@@ -418,6 +488,56 @@ class Gate:
                 ledger.append(e.OrderResized(structs.replace(now, size=size)))
             return True
 
+    def expire(self, ledger: Ledger) -> None:
+        """End the proposals whose time is over."""
+        now = self._clock.real()
+        for waiting in list(ledger.book.proposals.values()):
+            if now >= waiting.expires_at:
+                no = (waiting.proposal_id, waiting.request.order_id, Answer.EXPIRED, By.CLOCK, now)
+                ledger.append(e.ProposalDecided(*no))
+
+    def _propose(self, ledger: Ledger, request: OrderRequest, asked: Proposal, *, why: str) -> Receipt:
+        """Put an entry that every rule lets pass before a person."""
+        order, price, notional, equity = asked.order, asked.price, asked.notional, asked.equity
+        assert order is not None and price is not None and notional is not None and equity is not None
+        now, window = self._clock.real(), self._judge.policy(ledger.book).approval_window_s
+        made = OrderProposal(
+            proposal_id=proposal_id(ledger.book.account, request.order_id),
+            request=request,
+            source=order.source,
+            at=order.at,
+            real_at=now,
+            expires_at=now + timedelta(seconds=window),
+            size=order.size,
+            price=price,
+            notional=notional,
+            share=notional / equity,
+            stop=asked.stop,
+            risk=asked.risk,
+            why=why,
+        )
+        ledger.append(e.ProposalMade(made))
+        return _proposed(made)
+
+    def _asked_before(self, ledger: Ledger, request: OrderRequest) -> Receipt | None:
+        """What became of the proposal that this request was before; None for one that was never put to a person."""
+        number = proposal_id(ledger.book.account, request.order_id)
+        waiting = ledger.book.proposals.get(number)
+        found = None if waiting is not None else proposals.proposal(self._log.engine, number)
+        asked = waiting or (None if found is None else found.proposal)
+        if asked is None:
+            return None
+        if fingerprint(asked.request) != fingerprint(request):
+            raise IdConflict(
+                f"order {request.order_id} was put to a person with other content",
+                hint="use a new order_id for a new order",
+            )
+        if waiting is not None:
+            return _proposed(waiting)
+        assert found is not None
+        answer = found.standing(self._clock.real())
+        return Receipt("refused", f"a person was asked, and it is {answer}; nothing was sent", proposal=asked)
+
     def _resolve(self, request: OrderRequest, source: Source, *, quote: Quote | None) -> Order:
         default = self._rules.plan_for(request.strategy)
         ranges = default.needs_range or (request.exits is not None and request.exits.needs_range)
@@ -453,14 +573,16 @@ class Gate:
             return position.entry
 
 
-def _halted(book: Book, order: Order) -> str:
-    """Why an entry may not stay alive; "" for what may."""
-    if order.role is not Role.ENTRY:
-        return ""
-    if book.state is not e.TradingState.ACTIVE:
-        return f"trading is {book.state}"
-    broken = next((currency for currency in order.symbol.split("/") if currency in book.breaks), "")
-    return f"book and venue differ about {broken}" if broken else ""
+def _waiting(ledger: Ledger, approval: Approval) -> OrderProposal:
+    """The proposal that is approved. Raises NotWaiting: another answer came first, or its time is over."""
+    if (waiting := ledger.book.proposals.get(approval.proposal_id)) is None:
+        raise NotWaiting("it was answered already, or its time is over", hint="nothing was sent")
+    return waiting
+
+
+def _proposed(waiting: OrderProposal) -> Receipt:
+    text = f"{waiting.why}; it waits for one until {waiting.expires_at:%H:%M:%S} UTC, and nothing was sent yet"
+    return Receipt("proposed", text, proposal=waiting)
 
 
 def _receipt_of(known: Order, request: OrderRequest) -> Receipt:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from trade_mcp.desk.market import Market, held
+from trade_mcp.desk.trading import Trading
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.exits import Levels
@@ -30,10 +31,11 @@ class Judge:
         heartbeats: Heartbeats,
         hours: Hours,
         correlations: Callable[[datetime], Correlations | None],
+        trading: Trading,
         own: Policy,
     ):
         self._market, self._clock, self._heartbeats = market, clock, heartbeats
-        self._hours, self.correlations = hours, correlations
+        self._hours, self._correlations, self._trading = hours, correlations, trading
         self.own = own
         self.own_hash = policy_hash(policy_text(own))
         self._in_force: tuple[str, Policy, tuple[str, ...]] = ("", own, ())
@@ -59,7 +61,7 @@ class Judge:
             instrument=self._market.instrument(symbol),
             quote=quote,
             quote_problem=problem,
-            correlations=self.correlations(now),
+            correlations=self._correlations(now),
             sessions=self._hours.sessions(symbol, now),
             quiet=self._hours.quiet(self.policy(book).quiet_hours, now),
             marks=self._market.marks(held(book) | {symbol}),
@@ -67,16 +69,14 @@ class Judge:
             policy_here=self.own_hash if keys else book.policy,  # a ledger from before a key has its default
             policy_keys=keys,
             watcher_silence_s=self._heartbeats.silence_s("watch"),
+            halted=self._trading.halted(book),
         )
 
     def order(
-        self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = (), asked: str = "size"
+        self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = ()
     ) -> tuple[Proposal, tuple[Verdict, ...]]:
-        """The proposal of ``order`` against ``book`` and the verdict of every rule that applies.
-
-        ``asked`` is what its size was asked for as: a number that is none is told by that name.
-        """
-        proposal = propose(book, order, self._fresh(book, view), replacing=frozenset(replacing), asked=asked)
+        """The proposal of ``order`` against ``book`` and the verdict of every rule that applies."""
+        proposal = propose(book, order, self._fresh(book, view), replacing=frozenset(replacing))
         return proposal, assess(proposal, self.policy(book))
 
     def levels(self, book: Book, symbol: str, levels: Levels, view: View) -> tuple[Verdict, ...]:

@@ -5,10 +5,22 @@ from typing import Literal
 
 from msgspec import Struct
 
+from trade_mcp.domain.approvals import OrderProposal
 from trade_mcp.domain.order import Order
 from trade_mcp.risk.verdict import Verdict
 
-Outcome = Literal["placed", "already", "refused", "cancelled", "closed", "exits_set", "state_set", "nothing"]
+Outcome = Literal[
+    "placed",
+    "already",
+    "refused",
+    "cancelled",
+    "closed",
+    "exits_set",
+    "state_set",
+    "proposed",  # it waits for a person
+    "unconfirmed",  # it would; nothing is written
+    "nothing",
+]
 
 
 class Receipt(Struct, frozen=True):
@@ -19,6 +31,7 @@ class Receipt(Struct, frozen=True):
     order: Order | None = None
     verdicts: tuple[Verdict, ...] = ()
     legs: tuple[Order, ...] = ()
+    proposal: OrderProposal | None = None  # what waits for a person
 
     @property
     def refused(self) -> bool:
@@ -36,6 +49,7 @@ class Preview(Struct, frozen=True):
     order: Order
     verdicts: tuple[Verdict, ...]
     allowed: bool
+    asks: bool  # nothing is in the way but that a person is to be asked
     notional: Decimal | None
     fee: Decimal | None  # taker fee in the quote currency, at the worst price
     risk: Decimal | None  # quote currency lost if the stop is hit

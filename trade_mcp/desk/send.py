@@ -6,12 +6,14 @@ afterwards by `record`; an answer that never came leaves the order PENDING until
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 from msgspec import structs
 
-from trade_mcp.domain.errors import VenueRejected, VenueUnreachable
+from trade_mcp.desk.trading import Trading
+from trade_mcp.domain.errors import LedgerError, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.domain.events import OrderEnded, TradingState
 from trade_mcp.domain.lifecycle import advance
 from trade_mcp.domain.order import Order, Report, Role, Status
@@ -28,8 +30,9 @@ story = logging.getLogger("order")  # the lines that follow one order; the other
 class Sender:
     """Carries journaled intents to the venue and the venue's answers to the ledger."""
 
-    def __init__(self, ledger: Log, venue: Venue, *, clock: Clock, leases: Leases):
+    def __init__(self, ledger: Log, venue: Venue, *, clock: Clock, leases: Leases, trading: Trading):
         self._log, self._venue, self._clock, self._leases = ledger, venue, clock, leases
+        self._trading = trading
 
     def send(self, orders: tuple[Order, ...], *, lease: Lease | None = None) -> None:
         """Submit journaled ``orders`` (one, or the legs of one OCO) and record what comes back.
@@ -76,6 +79,22 @@ class Sender:
         except (VenueRejected, VenueUnreachable) as failure:
             log.error("sold without ink, no good answer", order=order.order_id, error=failure.message)
 
+    def cancel_without_ink(self) -> tuple[list[str], list[str]]:
+        """Cancel every live entry at the venue though the ledger cannot be written: which were, and which failed.
+
+        What the venue answers is found out later, as for every order that changed behind our back.
+        """
+        with suppress(LedgerError):  # reading may work where writing does not
+            self._log.refresh()
+        gone, failed = [], []
+        for order in [order for order in self._log.book.live() if order.role is Role.ENTRY]:
+            try:
+                self._venue.cancel(order)
+                gone.append(order.order_id)
+            except VenueError as error:
+                failed.append(f"{order.order_id}: {error.message}")
+        return gone, failed
+
     def record(self, reports: Iterable[Report]) -> set[str]:
         """Write down what ``reports`` change; the symbols they changed. Unknown ids are not ours and are left out."""
         reports = [report for report in reports if self._says_something(report)]
@@ -116,9 +135,12 @@ class Sender:
             return "it was not sent in time"
         if lease is not None and not self._leases.current(lease):
             return "the lease was lost before it was sent"
-        state = self._log.refresh().state
-        if order.role is Role.ENTRY and state is not TradingState.ACTIVE:
-            return f"trading was {state} before it was sent"
+        if order.role is Role.ENTRY:
+            if flag := self._trading.flag.why():  # asked before the ledger, which may be locked or gone
+                return flag
+            state, _ = self._trading.now(self._log.refresh())
+            if state is not TradingState.ACTIVE:
+                return f"trading was {state} before it was sent"
         return ""
 
     def _end(self, orders: tuple[Order, ...], status: Status, note: str) -> None:

@@ -8,6 +8,7 @@ from trade_mcp.desk.due import Due
 from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.marks import Marks
+from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile
 from trade_mcp.desk.steps import Step, run_steps
 from trade_mcp.domain.errors import LeaseLost
@@ -43,10 +44,12 @@ class Watch:
         market: Market,
         *,
         gate: Gate,
+        proposals: Proposals,
         reconcile: Reconcile,
         marks: Marks,
         clock: Clock,
     ):
+        self._proposals = proposals
         self._log, self._feed, self._market = ledger, feed, market
         self._gate, self._reconcile, self._marks, self._clock = gate, reconcile, marks, clock
         self._due = Due(ledger, market, gate, clock=clock)
@@ -57,6 +60,7 @@ class Watch:
         """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
         steps = run_steps(
             (
+                ("flag", self._gate.heed_flag),
                 ("spill", lambda: self._gate.import_spill(lease)),
                 ("fills", lambda: self._reconcile.fills(lease)),
                 ("pending", self._reconcile.pending),
@@ -65,6 +69,7 @@ class Watch:
                 ("exits", lambda: self._protect_all(lease)),
                 ("due", lambda: self._due.step(lease)),
                 ("entries", lambda: self._gate.sweep_entries(lease)),
+                ("proposals", lambda: self._proposals.expire(lease)),
                 ("equity", lambda: self._marks.step(lease)),
             )
         )

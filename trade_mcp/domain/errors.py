@@ -55,6 +55,10 @@ class RefusedError(TradeError):
     exit_code = 3
 
 
+class NotWaiting(RefusedError):
+    """The proposal that was answered is not there, ran out, or was answered before."""
+
+
 class FeedError(TradeError):
     """Prices could not be had."""
 
@@ -91,6 +95,19 @@ class LedgerUnwritable(LedgerError):
     """The disk is full, or the ledger may only be read: nothing can be written down for now."""
 
     retryable = True
+
+
+class HaltUnwritten(LedgerError):
+    """Trading is halted by the flag, and its entries are cancelled at the venue, but the ledger does not know it."""
+
+    def __init__(self, why: str, cancelled: list[str], failed: list[str]):
+        left = f"; NOT cancelled: {'; '.join(failed)}" if failed else ""
+        super().__init__(
+            f"the flag HALT is up and {len(cancelled)} entries were cancelled at the venue{left}, but the halt could "
+            f"not be written down: {why}",
+            hint="nothing is entered while the flag is up; look at the open orders at the venue, and halt again",
+        )
+        self.cancelled, self.failed = cancelled, failed
 
 
 class SchemaNewer(LedgerError):

@@ -45,7 +45,11 @@ MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.0
             ccxt.BadRequest,
             "TRAILING_DELTA",
         ),
-        ({**MARKET, "type": "STOP_LOSS", "side": "SELL", "stopPrice": "90000"}, ccxt.ExchangeError, "immediately"),
+        (
+            {**MARKET, "type": "STOP_LOSS", "side": "SELL", "stopPrice": "90000"},
+            ccxt.OrderImmediatelyFillable,
+            "trigger",
+        ),
     ],
 )
 def test_orders_that_cannot_be(client: Any, order: dict[str, str], kind: type[Exception], said: str) -> None:
@@ -92,18 +96,52 @@ def test_what_is_not_there_is_not_found(client: Any) -> None:
         client.cancel_all_orders("BTC/USDT")
 
 
-def test_the_relation_of_an_ocos_prices(client: Any, price: float) -> None:
-    upside_down = {
-        "symbol": "BTCUSDT",
-        "side": "SELL",
-        "quantity": "0.01",
-        "aboveType": "LIMIT_MAKER",
-        "abovePrice": f"{price * 1.01:.2f}",
-        "belowType": "STOP_LOSS",
-        "belowStopPrice": f"{price * 1.05:.2f}",
-    }
-    with pytest.raises(ccxt.ExchangeError, match="-2010"):
-        client.private_post_orderlist_oco(upside_down)
+@pytest.mark.parametrize(
+    ("side", "above", "below", "code"),
+    [
+        ("SELL", {"type": "LIMIT_MAKER", "price": 1.01}, {"type": "STOP_LOSS", "stopPrice": 1.05}, -2010),
+        ("SELL", {"type": "LIMIT_MAKER", "price": 0.99}, {"type": "STOP_LOSS", "stopPrice": 0.98}, -2010),
+        ("BUY", {"type": "STOP_LOSS", "stopPrice": 0.99}, {"type": "LIMIT_MAKER", "price": 0.98}, -2010),
+        ("SELL", {"type": "LIMIT", "price": 1.01}, {"type": "STOP_LOSS", "stopPrice": 0.99}, -1102),
+        ("SELL", {"type": "MARKET"}, {"type": "STOP_LOSS", "stopPrice": 0.99}, -1158),
+        ("SELL", {"type": "LIMIT_MAKER", "price": 1.02}, {"type": "LIMIT_MAKER", "price": 1.01}, -1168),
+        ("SELL", {"type": "STOP_LOSS", "stopPrice": 1.02}, {"type": "LIMIT_MAKER", "price": 0.98}, -1166),
+        ("BUY", {"type": "LIMIT_MAKER", "price": 1.02}, {"type": "STOP_LOSS", "stopPrice": 0.98}, -1165),
+        ("SELL", {"type": "STOP_LOSS", "stopPrice": 1.02}, {"type": "STOP_LOSS", "stopPrice": 0.98}, -1197),
+        ("BUY", {"type": "STOP_LOSS", "stopPrice": 1.02}, {"type": "STOP_LOSS", "stopPrice": 0.98}, -1196),
+        ("SELL", {"type": "TAKE_PROFIT", "stopPrice": 1.02}, {"type": "TAKE_PROFIT", "stopPrice": 0.98}, -1199),
+        ("BUY", {"type": "TAKE_PROFIT", "stopPrice": 1.02}, {"type": "TAKE_PROFIT", "stopPrice": 0.98}, -1198),
+    ],
+)
+def test_which_orders_make_a_pair(
+    client: Any, price: float, side: str, above: dict[str, Any], below: dict[str, Any], code: int
+) -> None:
+    asked = {"symbol": "BTCUSDT", "side": side, "quantity": "0.01"}
+    for prefix, leg in (("above", above), ("below", below)):
+        for name, value in leg.items():
+            said = value if isinstance(value, str) else f"{price * value:.2f}"
+            asked[prefix + name[0].upper() + name[1:]] = said
+    with pytest.raises(ccxt.ExchangeError):
+        client.private_post_orderlist_oco(asked)
+    assert client.parse_json(client.last_http_response)["code"] == code
+
+
+def test_two_ids_of_different_orders(client: Any, price: float) -> None:
+    order = client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * 0.9, 2))
+    both = {"symbol": "BTCUSDT", "orderId": order["id"], "origClientOrderId": "another"}
+    for ask in (client.private_get_order, client.private_delete_order):
+        with pytest.raises(ccxt.ExchangeError, match="-2039"):
+            ask(both)
+
+
+def test_cancelling_under_a_condition(client: Any, price: float) -> None:
+    order = client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * 0.9, 2))
+    asked = {"symbol": "BTCUSDT", "orderId": order["id"]}
+    with pytest.raises(ccxt.ExchangeError, match="-1145"):
+        client.private_delete_order(asked | {"cancelRestrictions": "ONLY_SOMETIMES"})
+    with pytest.raises(ccxt.ExchangeError, match="restrictions"):
+        client.private_delete_order(asked | {"cancelRestrictions": "ONLY_PARTIALLY_FILLED"})
+    assert client.private_delete_order(asked | {"cancelRestrictions": "ONLY_NEW"})["status"] == "CANCELED"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +191,10 @@ def now(offset_ms: int = 0) -> int:
         (lambda: f"timestamp={now(-6000)}", -1021),
         (lambda: f"timestamp={now(-2000)}&recvWindow=1000", -1021),
         (lambda: f"timestamp={now(5000)}", -1021),
-        (lambda: f"timestamp={now()}&recvWindow=60001", -1131),
+        (lambda: f"timestamp={now()}&recvWindow=60001", -1102),
+        (lambda: f"timestamp={now()}&recvWindow=5000.123", None),
+        (lambda: f"timestamp={now()}&recvWindow=5000.1234", -1100),
+        (lambda: f"timestamp={now()}000", None),  # microseconds
         (lambda: "recvWindow=5000", -1102),
         (lambda: "timestamp=soon", -1100),
         (lambda: f"timestamp={now()}&timestamp={now()}", -1101),
@@ -176,8 +217,9 @@ def test_a_clock_that_is_off_is_an_invalid_nonce(exchange: Running) -> None:
 
 def test_query_and_form_are_signed_as_one(exchange: Running) -> None:
     order = "symbol=BTCUSDT&side=BUY&type=MARKET"
-    answer = signed(exchange, "/api/v3/order", order, method="POST", form=f"quantity=0.001&timestamp={now()}")
-    assert answer["status"] == "FILLED"
+    form = f"side=SELL&quantity=0.001&timestamp={now()}"
+    answer = signed(exchange, "/api/v3/order", order, method="POST", form=form)
+    assert (answer["status"], answer["side"]) == ("FILLED", "BUY")  # the query's goes before the form's
 
 
 def test_a_path_that_is_not_there(exchange: Running) -> None:
@@ -196,3 +238,5 @@ def test_public_parameters_are_read_strictly_too(exchange: Running) -> None:
     assert code("depth?symbol=btcusdt") == -1121
     assert code("ticker/price?symbol=BTCUSDT&symbols=[]") == -1128
     assert code("depth?symbol=BTCUSDT&limit=many") == -1100
+    assert code("ticker/24hr?symbol=BTCUSDT&type=HUGE") == -1139
+    assert code('ticker/price?symbols=["BTCUSDT","BTCUSDT"]') == -1151

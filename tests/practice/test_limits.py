@@ -7,7 +7,10 @@ import ccxt
 import httpx
 import pytest
 
+from practice.conftest import START
 from practice.running import Running, running
+
+MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
 
 
 @pytest.fixture
@@ -36,28 +39,39 @@ def test_every_answer_says_what_is_used(exchange: Running, http: httpx.Client, q
     assert http.get(query).headers["x-mbx-used-weight-1m"] == str(weight)
 
 
-def test_orders_are_counted(exchange: Running) -> None:
-    client = exchange.client()
-    client.load_markets()
-    before = int(client.private_get_ratelimit_order()[1]["count"])
-    client.create_order("BTC/USDT", "market", "buy", 0.001)
-    assert int(client.last_response_headers["X-Mbx-Order-Count-1d"]) == before + 1
-    with pytest.raises(ccxt.InvalidOrder):
-        client.private_post_order({"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.0000001"})
-    assert int(client.private_get_ratelimit_order()[1]["count"]) == before + 1  # a refused one is not counted
-
-
-def test_too_many_orders_in_ten_seconds(tmp_path: Path) -> None:
-    with running(tmp_path) as exchange:
+def test_orders_count_until_they_trade(tmp_path: Path) -> None:
+    now = [datetime.now(UTC).replace(microsecond=0)]
+    with running(tmp_path, real=lambda: now[0], start=START, speed=0) as exchange:
         client = exchange.client(enableRateLimit=False)
+        client.load_time_difference()
         client.load_markets()
-        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.0001"}
-        exchange.practice.context.limits.orders_10s = 3
-        for _ in range(3):
-            client.private_post_order(order)
+
+        def counts() -> list[int]:
+            return [int(limit["count"]) for limit in client.private_get_ratelimit_order()]
+
+        price = client.fetch_ticker("BTC/USDT")["last"]
+        for part in (0.999, 0.9, 0.9):
+            client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * part, 2))
+        assert counts() == [3, 3]
+        assert client.last_response_headers["X-Mbx-Used-Weight-1m"] != "0"
+        with pytest.raises(ccxt.InvalidOrder):
+            client.private_post_order(MARKET | {"quantity": "0.0000001"})
+        assert counts() == [3, 3]  # a refused one does not count
+        client.private_post_order(MARKET)
+        assert client.last_response_headers["X-Mbx-Order-Count-1d"] == "3"  # nor one that trades
+        exchange.control.move_on(24 * 3600)
+        assert counts() == [0, 0]  # the first one has traded as maker, which gives back five
+
+        exchange.practice.context.limits.orders_10s = 2
+        for _ in range(2):
+            client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * 0.5, 2))
         with pytest.raises(ccxt.DDoSProtection, match="-1015"):
-            client.private_post_order(order)
-        assert client.last_http_response.startswith('{"code":-1015')
+            client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * 0.5, 2))
+        assert 0 < int(client.last_response_headers["Retry-After"]) <= 11
+        now[0] += timedelta(seconds=10)
+        client.load_time_difference()
+        client.create_order("BTC/USDT", "limit", "buy", 0.001, round(price * 0.5, 2))
+        assert counts() == [1, 3]
 
 
 def test_who_goes_on_after_429_is_banned_longer_each_time(tmp_path: Path) -> None:

@@ -207,6 +207,8 @@ def test_a_replacement_that_half_succeeds_says_which_half(client: Any, price: fl
     order = client.create_order("BTC/USDT", "limit", "buy", 0.01, low)
     with pytest.raises(ccxt.ExchangeError, match="-2021"):  # cancelled, but the new one cannot be paid
         client.private_post_order_cancelreplace(replace(order["id"], low, quantity="5", mode="STOP_ON_FAILURE"))
+    with pytest.raises(ccxt.ExchangeError, match="-1013"):  # a filter says no before anything is done
+        client.private_post_order_cancelreplace(replace("1", low, quantity="0.0000001", mode="ALLOW_FAILURE"))
     with pytest.raises(ccxt.ExchangeError, match="-2022"):  # nothing to cancel, so nothing placed
         client.private_post_order_cancelreplace(replace(order["id"], low, quantity="0.01", mode="STOP_ON_FAILURE"))
     assert client.fetch_open_orders("BTC/USDT") == []

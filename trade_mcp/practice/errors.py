@@ -53,13 +53,22 @@ def no_such_order() -> ApiError:
     return ApiError(-2013, "Order does not exist.")
 
 
+def bad_restrictions() -> ApiError:
+    return ApiError(-1145, "Invalid cancelRestrictions")
+
+
+def wrong_client_id() -> ApiError:
+    """Both ids were sent, of different orders."""
+    return ApiError(-2039, "Client order ID is not correct for this order ID.")
+
+
 def bad_key() -> ApiError:
     return ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
 
 
 INSUFFICIENT = "Account has insufficient balance for requested action."
 WOULD_TAKE = "Order would immediately match and take."
-WOULD_TRIGGER = "Stop price would trigger immediately."
+WOULD_TRIGGER = "Order would trigger immediately."
 DUPLICATE = "Duplicate order sent."
 CLOSED = "Market is closed."
 BAD_RELATION = "The relationship of the prices for the orders is not correct."

@@ -21,7 +21,7 @@ from trade_mcp.domain.order import Side, Status, TimeInForce
 from trade_mcp.practice import events
 from trade_mcp.practice.books import Books, Fill, Late, OrderList
 from trade_mcp.practice.checks import check_now, lock_price
-from trade_mcp.practice.errors import INSUFFICIENT, no_such_symbol, rejected, unknown_order
+from trade_mcp.practice.errors import DUPLICATE, INSUFFICIENT, no_such_symbol, rejected, unknown_order
 from trade_mcp.practice.faults import FILL, Faults
 from trade_mcp.practice.filters import check_filters
 from trade_mcp.practice.listing import MAKER_FEE, TAKER_FEE, Listing, Pair
@@ -108,12 +108,18 @@ class Exchange:
         else:
             self.books.matched_until = max(now, self.books.matched_until)
 
-    def check(self, account: str, spec: Spec, *, pending: bool = False) -> None:
+    def check_filters(self, account: str, spec: Spec) -> None:
+        """Raises -1013 if a filter of the symbol says no."""
+        pair = self.listing.by_symbol[spec.symbol]
+        average = self._average(spec.symbol, pair, self.time.market())
+        check_filters(spec, pair, average=average, fresh=self.open_orders(account, spec.symbol))
+
+    def check(self, account: str, spec: Spec, *, pending: bool = False, paired: bool = False) -> None:
         """Raises what placing ``spec`` would raise, but for the money. A pending order meets the market later."""
-        pair, at = self.listing.by_symbol[spec.symbol], self.time.market()
+        self.check_filters(account, spec)
+        now = None if pending else self._now(spec.symbol, self.time.market())[0]
         fresh = self.open_orders(account, spec.symbol)
-        check_filters(spec, pair, average=self._average(spec.symbol, pair, at), fresh=fresh)
-        check_now(spec, pair, None if pending else self._now(spec.symbol, at)[0], fresh=fresh)
+        check_now(spec, self.listing.by_symbol[spec.symbol], now, fresh=fresh, paired=paired)
 
     def place(self, account: str, spec: Spec) -> tuple[Ticket, list[Fill]]:
         """Take one order; the order as it is now, and what it traded at once."""
@@ -133,7 +139,10 @@ class Exchange:
         """Take an OCO (legs above and below), an OTO (working and pending) or an OTOCO (working, above, below)."""
         waits = {leg for leg, _ in legs if contingency == "OTO" and leg is not Leg.WORKING}
         for leg, spec in legs:
-            self.check(account, spec, pending=leg in waits)
+            self.check(account, spec, pending=leg in waits, paired=leg in (Leg.ABOVE, Leg.BELOW))
+        known = self.books.order_list(account, number=None, client_id=client_id)
+        if known is not None and known.live:
+            raise rejected(DUPLICATE)
         symbol = legs[0][1].symbol
         with self._booking():
             now = self.now_ms()

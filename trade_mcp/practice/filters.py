@@ -65,6 +65,7 @@ def _notional(spec: Spec, pair: Pair, average: Decimal) -> None:
 def _iceberg(spec: Spec, pair: Pair) -> None:
     if not spec.iceberg:
         return
+    _lot(spec.iceberg, pair, "LOT_SIZE")
     if spec.iceberg >= spec.quantity:
         raise rejected("IcebergQty exceeds QTY.")
     parts = -(-spec.quantity // spec.iceberg)

@@ -11,6 +11,7 @@ from trade_mcp.domain.errors import BadConfig
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.venues.metadata import load_instruments
 
+NOT_HERE = {"amendAllowed": False, "isMarginTradingAllowed": False}
 MAKER_FEE = TAKER_FEE = Decimal("0.001")
 RATE_LIMITS: list[dict[str, Any]] = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
@@ -24,7 +25,7 @@ class Pair:
     """One symbol: its entry in exchangeInfo, its filters by type, and the instrument the matching knows."""
 
     def __init__(self, entry: dict[str, Any], instrument: Instrument):
-        self.entry, self.instrument = entry, instrument
+        self.entry, self.instrument = entry | NOT_HERE, instrument
         self.symbol, self.id = instrument.symbol, str(entry["symbol"])
         self.filters: dict[str, dict[str, Any]] = {each["filterType"]: each for each in entry["filters"]}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trade_mcp.domain.market import Bar, timeframe_delta
 from trade_mcp.practice.context import Call
-from trade_mcp.practice.errors import ApiError, illegal, missing, no_such_symbol
+from trade_mcp.practice.errors import ApiError, illegal, no_such_symbol
 from trade_mcp.practice.events import said
 from trade_mcp.practice.exchange import Exchange
 from trade_mcp.practice.listing import Pair
@@ -88,7 +88,7 @@ def average_price(call: Call) -> dict[str, Any]:
 
 
 def ticker_24hr(call: Call) -> Any:
-    kind = call.params.text("type") or "FULL"
+    kind = call.params.choice("type", frozenset({"FULL", "MINI"}), ApiError(-1139, "Invalid ticker type.")) or "FULL"
     call.params.text("symbolStatus")
     return _one_or_many(call, [day_ticker(pair, call.exchange, call.at, full=kind == "FULL") for pair in _pairs(call)])
 
@@ -214,6 +214,8 @@ def _pairs(call: Call) -> list[Pair]:
         raise illegal("symbols", '^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$')
     if not all(isinstance(name, str) for name in names):
         raise no_such_symbol()
+    if len(set(names)) < len(names):
+        raise ApiError(-1151, "Symbol is present multiple times in the list.")
     return [call.exchange.pair(name) for name in names]
 
 
@@ -233,9 +235,3 @@ def _prints(call: Call, pair: Pair, limit: int, first: int | None) -> list[Print
     if first is None:
         return found[-limit:]
     return [each for each in found if each.number >= first][:limit]
-
-
-def required(call: Call, name: str) -> str:
-    if not call.params.has(name):
-        raise missing(name)
-    return call.params.need(name)

@@ -106,9 +106,17 @@ def open_practice(
     def seconds() -> float:
         return real().timestamp()
 
+    limits = Limits(
+        weight=listing.limit("REQUEST_WEIGHT", "MINUTE"),
+        orders_10s=listing.limit("ORDERS", "SECOND"),
+        orders_day=listing.limit("ORDERS", "DAY"),
+        clock=seconds,
+    )
     listeners: list[Listener] = []
 
     def tell(account: str, events: Sequence[Event]) -> None:
+        for event in events:
+            limits.traded(account, event)
         for listener in listeners:
             listener(account, events)
 
@@ -122,12 +130,6 @@ def open_practice(
     )
     if speed is not None and speed != time.anchor.speed:
         exchange.set_speed(speed)
-    limits = Limits(
-        weight=listing.limit("REQUEST_WEIGHT", "MINUTE"),
-        orders_10s=listing.limit("ORDERS", "SECOND"),
-        orders_day=listing.limit("ORDERS", "DAY"),
-        clock=seconds,
-    )
     practice = Practice(Context(exchange, {}, {}, limits, clock=seconds), listeners)
     practice.add_accounts(keys.values())
     practice.faults.add(faults)

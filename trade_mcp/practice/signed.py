@@ -5,7 +5,17 @@ from typing import Any
 from trade_mcp.practice import asked, views
 from trade_mcp.practice.books import OrderList
 from trade_mcp.practice.context import Call
-from trade_mcp.practice.errors import ApiError, missing, no_such_order, unknown_order
+from trade_mcp.practice.errors import (
+    DUPLICATE,
+    ApiError,
+    bad_restrictions,
+    illegal,
+    missing,
+    no_such_order,
+    rejected,
+    unknown_order,
+    wrong_client_id,
+)
 from trade_mcp.practice.events import said
 from trade_mcp.practice.listing import MAKER_FEE, TAKER_FEE, Pair
 from trade_mcp.practice.ticket import State, Ticket
@@ -20,9 +30,8 @@ def place(call: Call) -> dict[str, Any]:
     spec = asked.single(call.params, pair, call.context.new_id)
     how = asked.answer_kind(call.params, spec.kind)
     call.params.end()
-    call.context.limits.room(call.account)
-    ticket, fills = call.exchange.place(call.account, spec)
-    call.context.limits.count(call.account)
+    with call.context.limits.placing(call.account):
+        ticket, fills = call.exchange.place(call.account, spec)
     return views.placed(ticket, fills, call.exchange.listing, how)
 
 
@@ -47,10 +56,9 @@ def place_list(path: str) -> Any:
         call.params.end()
         ids = [spec.client_id for _, spec in legs]
         if len(set(ids)) < len(ids):
-            raise ApiError(-2010, "Duplicate order sent.")
-        call.context.limits.room(call.account, len(legs))
-        made = call.exchange.place_list(call.account, legs, contingency=contingency, client_id=client_id)
-        call.context.limits.count(call.account, len(legs))
+            raise rejected(DUPLICATE)
+        with call.context.limits.placing(call.account, len(legs)):
+            made = call.exchange.place_list(call.account, legs, contingency=contingency, client_id=client_id)
         return views.order_list(made, call.exchange.books, call.exchange.listing, reports=how)
 
     return place_legs
@@ -67,11 +75,15 @@ def query(call: Call) -> dict[str, Any]:
 def cancel(call: Call) -> dict[str, Any]:
     ticket = _order(call, _pair(call), "orderId", "origClientOrderId")
     cancel_id = call.params.client_id("newClientOrderId") or call.context.new_id()
-    wanted = call.params.choice("cancelRestrictions", RESTRICTIONS, ApiError(-1145, "Invalid cancelRestrictions."))
+    wanted = call.params.choice("cancelRestrictions", RESTRICTIONS, bad_restrictions())
     call.params.end()
-    if ticket is None:
+    return _cancel(call, ticket, cancel_id, wanted)
+
+
+def _cancel(call: Call, ticket: Ticket | None, cancel_id: str, wanted: str | None) -> dict[str, Any]:
+    if ticket is None or not ticket.open:
         raise unknown_order()
-    if wanted is not None and ticket.open and ticket.state is not RESTRICTIONS[wanted]:
+    if wanted is not None and ticket.state is not RESTRICTIONS[wanted]:
         raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
     return views.cancelled(call.exchange.cancel(ticket, cancel_id), call.exchange.listing, cancel_id)
 
@@ -83,46 +95,44 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
         raise unknown_order()
     shown: list[dict[str, Any]] = []
     for ticket in found:
-        if ticket.number in call.exchange.books.live and call.exchange.books.live[ticket.number].open:
-            cancel_id = call.context.new_id()
-            after = call.exchange.cancel(ticket, cancel_id)
-            if ticket.list_id < 0:
-                shown.append(views.cancelled(after, call.exchange.listing, cancel_id))
-            else:
-                whole = call.exchange.books.list_of(ticket.list_id)
-                shown.append(views.order_list(whole, call.exchange.books, call.exchange.listing, reports="cancel"))
+        now = call.exchange.books.live.get(ticket.number)
+        if now is None or not now.open:  # it went with another of its list
+            continue
+        report = _cancel(call, now, call.context.new_id(), None)
+        if ticket.list_id >= 0:
+            whole = call.exchange.books.list_of(ticket.list_id)
+            report = views.order_list(whole, call.exchange.books, call.exchange.listing, reports="cancel")
+        shown.append(report)
     return shown
 
 
 def cancel_replace(call: Call) -> dict[str, Any]:
-    """Cancel one order and place another. Published: -2021 if one of the two failed, -2022 if both did (or the first
-    did and the second was not tried)."""
+    """Cancel one order and place another. -2021 if one of the two failed, -2022 if both did, or the first did and the
+    second was not tried, which counts as an order all the same. Filters come before everything."""
     pair, params = _pair(call), call.params
     params.need("cancelReplaceMode")
-    mode = params.choice("cancelReplaceMode", MODES, ApiError(-1100, "Invalid cancelReplaceMode."))
+    mode = params.choice("cancelReplaceMode", MODES, illegal("cancelReplaceMode", "|".join(sorted(MODES))))
     old = _order(call, pair, "cancelOrderId", "cancelOrigClientOrderId")
     cancel_id = params.client_id("cancelNewClientOrderId") or call.context.new_id()
-    wanted = params.choice("cancelRestrictions", RESTRICTIONS, ApiError(-1145, "Invalid cancelRestrictions."))
+    wanted = params.choice("cancelRestrictions", RESTRICTIONS, bad_restrictions())
     params.text("orderRateLimitExceededMode")
     spec = asked.single(params, pair, call.context.new_id)
     how = asked.answer_kind(params, spec.kind)
     params.end()
+    call.exchange.check_filters(call.account, spec)
     call.context.limits.room(call.account)
     answer: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
     try:
-        if old is None or (wanted is not None and old.state is not RESTRICTIONS[wanted]):
-            raise unknown_order()
-        answer["cancelResponse"] = views.cancelled(
-            call.exchange.cancel(old, cancel_id), call.exchange.listing, cancel_id
-        )
+        answer["cancelResponse"] = _cancel(call, old, cancel_id, wanted)
     except ApiError as no:
         answer |= {"cancelResult": "FAILURE", "cancelResponse": no.body}
     if answer["cancelResult"] == "FAILURE" and mode == "STOP_ON_FAILURE":
+        call.context.limits.count(call.account)
         answer |= {"newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
     else:
         try:
-            ticket, fills = call.exchange.place(call.account, spec)
-            call.context.limits.count(call.account)
+            with call.context.limits.placing(call.account):
+                ticket, fills = call.exchange.place(call.account, spec)
             answer["newOrderResponse"] = views.placed(ticket, fills, call.exchange.listing, how)
         except ApiError as no:
             answer |= {"newOrderResult": "FAILURE", "newOrderResponse": no.body}
@@ -303,7 +313,7 @@ def _order(call: Call, pair: Pair, number: str, client: str) -> Ticket | None:
         raise ApiError(-1102, f"Param '{client}' or '{number}' must be sent, but both were empty/null!")
     found = call.exchange.books.order(call.account, pair.symbol, number=order_id, client_id=client_id)
     if found is not None and client_id is not None and found.spec.client_id != client_id:
-        return None
+        raise wrong_client_id()
     return found
 
 

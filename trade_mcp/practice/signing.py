@@ -10,6 +10,7 @@ from trade_mcp.practice.errors import ApiError, bad_key, illegal, missing
 
 USUAL_WINDOW_MS = 5_000
 WIDEST_WINDOW_MS = 60_000
+MICROSECONDS = 10**15  # a number so large counts them
 AHEAD_MS = 1_000  # a timestamp may be so far in the future
 
 
@@ -33,13 +34,15 @@ def check_signature(key: Key, payload: str, signature: str | None) -> None:
 
 
 def check_time(sent: Mapping[str, str], now_ms: int) -> None:
-    """Raises -1102, -1100, -1131, -1021."""
-    timestamp = _number(sent, "timestamp")
+    """Raises -1102, -1100, -1021. A timestamp may be in microseconds."""
+    timestamp = _number(sent, "timestamp", r"[0-9]{1,20}")
     if timestamp is None:
         raise missing("timestamp")
-    window = _number(sent, "recvWindow")
+    if timestamp >= MICROSECONDS:
+        timestamp /= 1000
+    window = _number(sent, "recvWindow", r"[0-9]{1,20}(\.[0-9]{1,3})?")
     if window is not None and window > WIDEST_WINDOW_MS:
-        raise ApiError(-1131, "recvWindow must be less than 60000")
+        raise ApiError(-1102, f"'recvWindow' contains unexpected value. Cannot be greater than {WIDEST_WINDOW_MS}.")
     if timestamp >= now_ms + AHEAD_MS:
         raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if now_ms - timestamp > (USUAL_WINDOW_MS if window is None else window):
@@ -60,10 +63,10 @@ def socket_payload(params: Mapping[str, str]) -> str:
     return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
 
 
-def _number(sent: Mapping[str, str], name: str) -> int | None:
+def _number(sent: Mapping[str, str], name: str, legal: str) -> float | None:
     said = sent.get(name)
     if said is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,20}", said):
-        raise illegal(name, "^[0-9]{1,20}$")
-    return int(said)
+    if not re.fullmatch(legal, said):
+        raise illegal(name, f"^{legal}$")
+    return float(said)

@@ -3,8 +3,10 @@
 Weights are those of Binance's REST documentation (spot); ccxt's costs are a fifth of them.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from trade_mcp.practice.errors import ApiError
 from trade_mcp.practice.params import Params
@@ -12,6 +14,8 @@ from trade_mcp.practice.params import Params
 IGNORED = 10  # this many 429 in a row make an address banned (assumed)
 BAN_S = 120  # the first ban; it doubles up to three days (published range)
 LONGEST_BAN_S = 3 * 86_400
+TEN_S, DAY_S = WINDOWS = 10, 86_400  # of the unfilled orders
+MAKER_CREDIT = 5  # orders that a first fill as maker gives back
 DEPTH = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 
 
@@ -43,6 +47,7 @@ WEIGHTS: dict[str, int | Callable[[Params], int]] = {
     "GET ticker/24hr": _day_tickers,
     "GET ticker/price": _tickers(2, 4),
     "GET ticker/bookTicker": _tickers(2, 4),
+    "POST order/test": lambda params: 20 if params.text("computeCommissionRates") == "true" else 1,
     "GET order": 4,
     "GET openOrders": _tickers(6, 80),
     "GET allOrders": 20,
@@ -70,7 +75,7 @@ class Limits:
         self._used: dict[str, tuple[int, int]] = {}
         self._ignored: dict[str, int] = defaultdict(int)
         self._bans: dict[str, tuple[float, int]] = {}  # until, and how long the last was
-        self._orders: dict[str, deque[float]] = defaultdict(deque)
+        self._orders: dict[str, dict[tuple[int, int], int]] = defaultdict(dict)
 
     def used(self, address: str) -> int:
         """Weight of this minute."""
@@ -116,32 +121,47 @@ class Limits:
         self._used.clear()
 
     def orders(self, account: str) -> tuple[int, int]:
-        """Orders of the last ten seconds and of the last day."""
-        now, placed = self._clock(), self._orders[account]
-        while placed and placed[0] <= now - 86_400:
-            placed.popleft()
-        recent = 0
-        for at in reversed(placed):
-            if at <= now - 10:
-                break
-            recent += 1
-        return recent, len(placed)
+        """Unfilled orders of these ten seconds and of this day (UTC)."""
+        counts = self._orders[account]
+        return tuple(counts.get(self._window(length), 0) for length in WINDOWS)  # type: ignore[return-value]
 
     def room(self, account: str, count: int = 1) -> None:
         """Raises -1015 if so many more orders would be too many."""
         recent, day = self.orders(account)
         if recent + count > self.orders_10s:
-            raise self._too_many(f"{self.orders_10s} orders per 10 SECOND", 10)
+            raise self._too_many(f"{self.orders_10s} orders per 10 SECOND", TEN_S)
         if day + count > self.orders_day:
-            raise self._too_many(f"{self.orders_day} orders per 1 DAY", 3600)
+            raise self._too_many(f"{self.orders_day} orders per 1 DAY", DAY_S)
 
     def count(self, account: str, orders: int = 1) -> None:
-        self._orders[account].extend([self._clock()] * orders)
+        """So many more unfilled orders; below 0 fewer, but never less than none."""
+        counts = {self._window(length): 0 for length in WINDOWS}
+        for window in counts:
+            counts[window] = max(self._orders[account].get(window, 0) + orders, 0)
+        self._orders[account] = counts
 
-    def _too_many(self, limit: str, retry_after_s: int) -> ApiError:
-        return ApiError(
-            -1015, f"Too many new orders; current limit is {limit}.", status=429, retry_after_s=retry_after_s
-        )
+    @contextmanager
+    def placing(self, account: str, count: int = 1) -> Iterator[None]:
+        """Count orders that are placed inside; refused ones do not count. Raises -1015."""
+        self.room(account, count)
+        self.count(account, count)
+        try:
+            yield
+        except ApiError:
+            self.count(account, -count)
+            raise
+
+    def traded(self, account: str, event: Mapping[str, Any]) -> None:
+        """Hear of an event: an order that trades does not count, and one that waited for it gives back more."""
+        if event["e"] == "executionReport" and event["x"] == "TRADE" and event["z"] == event["l"]:
+            self.count(account, -MAKER_CREDIT if event["m"] else -1)
+
+    def _window(self, length_s: int) -> tuple[int, int]:
+        return length_s, int(self._clock() // length_s)
+
+    def _too_many(self, limit: str, window_s: int) -> ApiError:
+        wait_s = int(window_s - self._clock() % window_s) + 1
+        return ApiError(-1015, f"Too many new orders; current limit is {limit}.", status=429, retry_after_s=wait_s)
 
     def _banned(self, until: float) -> ApiError:
         return ApiError(

@@ -72,6 +72,9 @@ def _server(app: Any) -> _Server:
             app,
             http=Http,
             ws="websockets-sansio",
+            ws_ping_interval=20,  # as Binance: a ping every 20 s, to be answered within a minute
+            ws_ping_timeout=60,
+            ws_per_message_deflate=False,
             lifespan="on",
             loop="none",
             log_config=None,

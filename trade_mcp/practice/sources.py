@@ -12,15 +12,16 @@ from typing import Any
 
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.market import timeframe_delta
+from trade_mcp.domain.market import Bar, timeframe_delta
 from trade_mcp.practice import market_events as say
 from trade_mcp.practice.exchange import Exchange
 from trade_mcp.practice.listing import Pair
 from trade_mcp.practice.market import LEVELS
 from trade_mcp.practice.market_events import Levels, Payload
 from trade_mcp.practice.streams import Stream
-from trade_mcp.quant.candles import MILLISECOND
+from trade_mcp.quant.candles import MILLISECOND, at_ms, ms_of
 
+FORMING_APART_S = 0.25  # a long candle in the making is much to add up
 MOST_AT_ONCE = 1000  # trades or candles, however far the market has moved on
 type Ladder = tuple[int, Levels, Levels]
 type Make = Callable[[Pair, Exchange, datetime], Payload]
@@ -28,16 +29,17 @@ TICKERS: dict[str, Make] = {"miniTicker": say.mini_ticker, "ticker": say.ticker,
 
 
 class Pace:
-    """Once in so many seconds, real or market time, whichever is over first."""
+    """Once in so many seconds, real or market time, whichever is over first; at least ``apart_s`` real ones apart."""
 
-    def __init__(self, every_s: float):
-        self._every_s = every_s
+    def __init__(self, every_s: float, apart_s: float = 0.0):
+        self._every_s, self._apart_s = every_s, apart_s
         self._last: tuple[float, datetime] | None = None
 
     def due(self, at: datetime, now_s: float) -> bool:
         if self._last is not None:
-            real_s, market = self._last
-            if now_s - real_s < self._every_s and at - market < timedelta(seconds=self._every_s):
+            real_s, market = now_s - self._last[0], at - self._last[1]
+            early = real_s < self._every_s and market < timedelta(seconds=self._every_s)
+            if early or real_s < self._apart_s:
                 return False
         self._last = now_s, at
         return True
@@ -104,22 +106,28 @@ class Klines(Source):
     """Every bar when it has closed, and the one in the making."""
 
     def begin(self, at: datetime) -> None:
+        self.pace = Pace(self.stream.every_s, FORMING_APART_S)
         self._opened: datetime | None = None
 
     def news(self, at: datetime, now_s: float) -> list[Any]:
-        market, interval = self.exchange.market, self.stream.interval
-        forming = market.forming(self.pair.symbol, interval, at)
-        if forming is None:
+        market, symbol, interval = self.exchange.market, self.pair.symbol, self.stream.interval
+        closed = self._closed(at)
+        if not self.pace.due(at, now_s) and not closed:
             return []
-        bars = []
-        if self._opened is not None and forming.open_at > self._opened:
-            first = max(self._opened, forming.open_at - MOST_AT_ONCE * timeframe_delta(interval))
-            end = forming.open_at - MILLISECOND
-            bars = market.klines(self.pair.symbol, interval, at, start=first, end=end, limit=MOST_AT_ONCE)
-        self._opened = forming.open_at
-        if self.pace.due(at, now_s) or bars:
-            bars.append(forming)
+        forming = market.forming(symbol, interval, at)
+        bars = closed if forming is None else [*closed, forming]
         return [say.kline(bar, interval, self.pair, self.exchange, at) for bar in bars]
+
+    def _closed(self, at: datetime) -> list[Bar]:
+        """The bars that have closed since last asked."""
+        step = timeframe_delta(self.stream.interval)
+        known, opened = self._opened, at_ms(ms_of(at) // (step // MILLISECOND) * (step // MILLISECOND))
+        self._opened = opened
+        if known is None or opened <= known:
+            return []
+        count, market = min((opened - known) // step, MOST_AT_ONCE), self.exchange.market
+        first, end = opened - count * step, opened - MILLISECOND
+        return market.klines(self.pair.symbol, self.stream.interval, at, start=first, end=end, limit=count)
 
 
 class BestPrices(Source):

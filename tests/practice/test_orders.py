@@ -172,6 +172,24 @@ def test_a_pending_order_begins_when_its_working_order_is_filled(exchange: Runni
     assert client.fetch_balance()["BTC"]["used"] == 0.02
 
 
+def test_a_pending_order_begins_after_the_answer(client: Any, price: float) -> None:
+    made = client.private_post_orderlist_oto(
+        {
+            "symbol": "BTCUSDT",
+            "workingType": "LIMIT",
+            "workingTimeInForce": "GTC",
+            "workingSide": "BUY",
+            "workingPrice": f"{price * 1.01:.2f}",
+            "workingQuantity": "0.01",
+            "pendingType": "MARKET",
+            "pendingSide": "SELL",
+            "pendingQuantity": "0.009",
+        }
+    )
+    assert [report["status"] for report in made["orderReports"]] == ["FILLED", "PENDING_NEW"]
+    assert client.fetch_order(made["orders"][1]["orderId"], "BTC/USDT")["status"] == "closed"
+
+
 def test_a_pending_order_goes_with_its_working_order(client: Any, price: float) -> None:
     made = client.private_post_orderlist_oto(
         {

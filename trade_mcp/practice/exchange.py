@@ -93,13 +93,15 @@ class Exchange:
         """Match everything that rests up to now."""
         now = self.time.market()
         symbols = {ticket.spec.symbol for ticket in self.books.live.values()}
-        due = self._due()
+        due, ready = self._due(), self._ready()
         bars: list[Bar] = []
         if now > self.books.matched_until and symbols:
             found = (self.market.feed.bars(s, after=self.books.matched_until, until=now) for s in symbols)
             bars = sorted((bar for some in found for bar in some), key=lambda bar: (bar.close_at, bar.symbol))
-        if bars or due:
+        if bars or due or ready:
             with self._booking():
+                for list_id in ready:
+                    self._settle_lists(list_id)
                 for bar in bars:
                     self._match_bar(bar)
                 for late in due:
@@ -175,7 +177,8 @@ class Exchange:
             self._events.setdefault(account, []).append(events.list_status(made, tickets, self.listing, now))
             entered = [self._enter(ticket) for ticket in tickets]
             self._work([ticket for ticket in entered if ticket.state is State.NEW], matches, quote)
-            self._settle_lists(list_id)
+            if not waits:  # pending orders begin after the answer
+                self._settle_lists(list_id)
         return self.books.list_of(list_id)
 
     def cancel(self, ticket: Ticket, cancel_id: str) -> Ticket:
@@ -413,6 +416,11 @@ class Exchange:
         self.books.keep_late(Late(number, ticket.number, trade.size, trade.price, trade.maker, due))
         locks = max(ticket.lock_price, trade.price) if ticket.spec.side is Side.BUY else ZERO
         self.books.keep_order(structs.replace(ticket, late=ticket.late + trade.size, lock_price=locks))
+
+    def _ready(self) -> set[int]:
+        """Lists whose pending orders wait for a working order that has ended."""
+        pending = {t.list_id for t in self.books.live.values() if t.state is State.PENDING_NEW}
+        return pending - {t.list_id for t in self.books.live.values() if t.leg is Leg.WORKING}
 
     def _due(self) -> list[Late]:
         if not any(ticket.late for ticket in self.books.live.values()):

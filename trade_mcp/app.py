@@ -24,6 +24,7 @@ from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile, first_cursors
 from trade_mcp.desk.send import Sender
 from trade_mcp.desk.signals import Signals
+from trade_mcp.desk.takeover import Takeover
 from trade_mcp.desk.trading import Trading
 from trade_mcp.desk.watch import Watch
 from trade_mcp.domain.errors import BadConfig, TradeError
@@ -80,6 +81,7 @@ class App:
         self.trading: Trading = parts["trading"]
         self.proposals: Proposals = parts["proposals"]
         self.reconcile: Reconcile = parts["reconcile"]
+        self.takeover: Takeover = parts["takeover"]
         self.hours: Hours = parts["hours"]
         self.watch: Watch = parts["watch"]
         self.signals: Signals = parts["signals"]
@@ -209,6 +211,7 @@ def build(settings: Settings, program: str) -> App:
             trading=trading,
             proposals=proposals,
             reconcile=reconcile,
+            takeover=Takeover(ledger, market, gate, rules=settings.exit_rules, clock=clock),
             hours=hours,
             watch=Watch(
                 ledger, feed, market, gate=gate, proposals=proposals, reconcile=reconcile, marks=marks, clock=clock
@@ -273,28 +276,6 @@ def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
     )
 
 
-def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
-    """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
-
-    Raises BadConfig for an exchange that ccxt does not know, or that is not named.
-    """
-    from trade_mcp.venues.exchange import Exchange
-
-    desk = settings.desk
-    if desk.exchange is None:
-        raise BadConfig("desk.exchange is not set", hint='such as "binance"; ccxt names about a hundred')
-    names = {"key": desk.exchange_key, "secret": desk.exchange_secret, "passphrase": desk.exchange_passphrase}
-    credentials = {name: secret(f"exchange_{name}", given) for name, given in names.items()} if signed else {}
-    return Exchange(
-        desk.exchange,
-        clock=LiveClock(),
-        folder=desk.data_dir,
-        url=desk.base_url,
-        sandbox=desk.sandbox and not desk.base_url,
-        **credentials,
-    )
-
-
 def _quote(settings: Settings, feed: Feed, symbols: tuple[str, ...]) -> str:
     if missing := [symbol for symbol in symbols if symbol not in feed.symbols]:
         raise BadConfig(
@@ -319,6 +300,28 @@ def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
         start=feed.start,
         end=feed.end,
         base=LiveClock(),
+    )
+
+
+def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
+    """The exchange of ``settings``; ``signed`` with the account's key, else its public side. Loads ccxt.
+
+    Raises BadConfig for an exchange that ccxt does not know, or that is not named.
+    """
+    from trade_mcp.venues.exchange import Exchange
+
+    desk = settings.desk
+    if desk.exchange is None:
+        raise BadConfig("desk.exchange is not set", hint='such as "binance"; ccxt names about a hundred')
+    names = {"key": desk.exchange_key, "secret": desk.exchange_secret, "passphrase": desk.exchange_passphrase}
+    credentials = {name: secret(f"exchange_{name}", given) for name, given in names.items()} if signed else {}
+    return Exchange(
+        desk.exchange,
+        clock=LiveClock(),
+        folder=desk.data_dir,
+        url=desk.base_url,
+        sandbox=desk.sandbox and not desk.base_url,
+        **credentials,
     )
 
 
@@ -380,6 +383,11 @@ def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal
     """What the account holds beyond the desk's capital: recorded, never touched."""
     totals = {currency: balance.total for currency, balance in venue.balances().items()}
     beyond = totals.get(quote, ZERO) - settings.desk.capital
+    if beyond < 0:
+        raise BadConfig(
+            f"desk.capital = {settings.desk.capital:f} {quote}, and the account holds {totals.get(quote, ZERO):f}",
+            hint="set desk.capital to what of the account the desk may trade",
+        )
     return {currency: total for currency, total in (totals | {quote: beyond}).items() if total}
 
 

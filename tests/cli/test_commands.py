@@ -24,6 +24,8 @@ COMMANDS = [
     ["tick"],
     ["halt"],
     ["resume"],
+    ["takeover"],
+    ["reconcile"],
     ["rebuild"],
     ["verify"],
     ["trades"],

@@ -96,6 +96,13 @@ def test_a_price_that_is_none_never_becomes_an_order(stage: Stage, field: str, n
     assert refused and reads.orders(app.engine)[0] == []
 
 
+def test_a_notional_that_is_none_is_refused_by_its_own_name(stage: Stage) -> None:
+    app, asked = stage(), buy(notional=D("1e30"))
+    for verdicts in (app.gate.preview(asked, Source.MODEL).verdicts, app.gate.submit(asked, Source.MODEL).failed):
+        (said,) = [verdict.reason for verdict in verdicts if verdict.rule == "finite"]
+        assert said.startswith("notional is 1E+30: expected a number")
+
+
 def test_a_stop_on_the_wrong_side_is_bad_input(stage: Stage) -> None:
     with pytest.raises(BadInput, match="not below"):
         stage().gate.submit(buy(exits=ExitPlan(stop=D(101))), Source.MODEL)

@@ -2,7 +2,20 @@
 
 import typer
 
-from trade_mcp.cli import backup, doctor, ledger, policy, practice, programs, report, setup, strategies, switches, up
+from trade_mcp.cli import (
+    account,
+    backup,
+    doctor,
+    ledger,
+    policy,
+    practice,
+    programs,
+    report,
+    setup,
+    strategies,
+    switches,
+    up,
+)
 
 app = typer.Typer(
     help=(
@@ -27,6 +40,8 @@ for command in (
     programs.tick,
     switches.halt,
     switches.resume,
+    account.takeover,
+    account.reconcile,
     doctor.doctor,
     ledger.rebuild,
     ledger.verify,

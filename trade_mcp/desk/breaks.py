@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trade_mcp.desk.compare import Difference, differing, ours, unsettled
+from trade_mcp.desk.compare import Difference, differing, ours, shown, unsettled
 from trade_mcp.desk.market import Market
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.events import Alarm, BreakSeen, BreakSettled, ExternalMoved
@@ -52,11 +52,11 @@ class Breaks:
 
     def _write(self, ledger: Ledger, currency: str, said: Decimal, theirs: Decimal) -> None:
         if self._is_the_desks(ledger.book, currency):
-            reason = f"the book says {said:f} {currency}, the venue {theirs:f}"
+            reason = f"the book says {shown(said)} {currency}, the venue {shown(theirs)}"
             ledger.append(BreakSeen(currency, said, theirs, reason))
             ledger.append(Alarm(f"{reason}: no entries with {currency} until it is settled", symbol=currency))
             return
-        text = f"the account holds {theirs:f} {currency} instead of {said:f}: by another hand"
+        text = f"the account holds {shown(theirs)} {currency} instead of {shown(said)}: by another hand"
         ref = f"seen:{currency}:{ledger.book.seq}"
         ledger.append(ExternalMoved(ref, {currency: theirs - said}, text))
         ledger.append(Alarm(f"{text}; recorded, not touched", symbol=currency))

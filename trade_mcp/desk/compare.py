@@ -12,6 +12,15 @@ Difference = tuple[str, Decimal, Decimal]  # currency, ours, the venue's
 UNKNOWN = frozenset({Status.PENDING, Status.CANCELLING})  # what the venue made of it is not known yet
 
 
+def shown(amount: Decimal) -> str:
+    """An amount without its padding.
+
+    >>> shown(Decimal("0.25000")), shown(Decimal("1E+3"))
+    ('0.25', '1000')
+    """
+    return f"{amount.normalize():f}"
+
+
 def ours(book: Book) -> dict[str, Decimal]:
     """What the account should hold by currency: the desk's bucket and what is external, together."""
     held: dict[str, Decimal] = dict(book.external)

@@ -102,7 +102,7 @@ class Gate:
             elif asked := self._asked_before(ledger, request):
                 return asked
             order = self._resolve(request, source, quote=view.quote)
-            proposal, verdicts = self._judge.order(ledger.book, order, view)
+            proposal, verdicts = self._judge.order(ledger.book, order, view, asked=request.sized_by)
             if refused(verdicts):
                 return _refuse(ledger, request, order, verdicts)
             if why := to_ask(verdicts):
@@ -125,7 +125,7 @@ class Gate:
         order = self._resolve(request, source, quote=view.quote)
         at_market = request.side is Side.SELL and request.type is OrderType.MARKET
         replacing = [leg.order_id for leg in book.exits(request.symbol)] if at_market else []
-        proposal, verdicts = self._judge.order(book, order, view, replacing=replacing)
+        proposal, verdicts = self._judge.order(book, order, view, replacing=replacing, asked=request.sized_by)
         fill = order.limit_price or order.trigger_price or (view.quote.ask if view.quote else None)
         at = levels(order.exits, fill) if order.exits is not None and fill is not None else Levels()
         known = proposal.notional is not None and not any(v.rule == "finite" and not v.passed for v in verdicts)
@@ -441,7 +441,8 @@ class Gate:
             if parent is not None:
                 order = structs.replace(order, revision=ledger.last_revision(parent.entry_id) + 1)
             legs = ledger.book.exits(symbol)
-            _, verdicts = self._judge.order(ledger.book, order, view, replacing=[leg.order_id for leg in legs])
+            ids = [leg.order_id for leg in legs]
+            _, verdicts = self._judge.order(ledger.book, order, view, replacing=ids, asked=request.sized_by)
             if refused(verdicts):
                 if parent is not None and self._failed.get(symbol, (0, 0.0))[0] > 1:
                     return Receipt(

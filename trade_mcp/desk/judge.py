@@ -35,7 +35,7 @@ class Judge:
         own: Policy,
     ):
         self._market, self._clock, self._heartbeats = market, clock, heartbeats
-        self._hours, self._correlations, self._trading = hours, correlations, trading
+        self._hours, self.correlations, self._trading = hours, correlations, trading
         self.own = own
         self.own_hash = policy_hash(policy_text(own))
         self._in_force: tuple[str, Policy, tuple[str, ...]] = ("", own, ())
@@ -61,7 +61,7 @@ class Judge:
             instrument=self._market.instrument(symbol),
             quote=quote,
             quote_problem=problem,
-            correlations=self._correlations(now),
+            correlations=self.correlations(now),
             sessions=self._hours.sessions(symbol, now),
             quiet=self._hours.quiet(self.policy(book).quiet_hours, now),
             marks=self._market.marks(held(book) | {symbol}),
@@ -73,10 +73,13 @@ class Judge:
         )
 
     def order(
-        self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = ()
+        self, book: Book, order: Order, view: View, *, replacing: Iterable[str] = (), asked: str = "size"
     ) -> tuple[Proposal, tuple[Verdict, ...]]:
-        """The proposal of ``order`` against ``book`` and the verdict of every rule that applies."""
-        proposal = propose(book, order, self._fresh(book, view), replacing=frozenset(replacing))
+        """The proposal of ``order`` against ``book`` and the verdict of every rule that applies.
+
+        ``asked`` is what its size was asked for as: a number that is none is told by that name.
+        """
+        proposal = propose(book, order, self._fresh(book, view), replacing=frozenset(replacing), asked=asked)
         return proposal, assess(proposal, self.policy(book))
 
     def levels(self, book: Book, symbol: str, levels: Levels, view: View) -> tuple[Verdict, ...]:

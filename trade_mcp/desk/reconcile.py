@@ -4,6 +4,8 @@ Our own orders are settled by their id, other hands' doings are recorded as exte
 currency (`breaks`). Nothing here places an order.
 """
 
+from decimal import Decimal
+
 from msgspec import structs
 
 from trade_mcp.desk.breaks import Breaks
@@ -12,6 +14,7 @@ from trade_mcp.desk.foreign import Foreign
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import Sender
 from trade_mcp.domain.book import Book
+from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.events import Alarm, OrderCancelling, OrderReopened
 from trade_mcp.domain.order import Order, Report, Status
 from trade_mcp.ports import Clock, Venue
@@ -71,6 +74,20 @@ class Reconcile:
     def balances(self, lease: Lease | None = None) -> None:
         """Compare holdings; a difference that stays is a break."""
         self.breaks.look(lease)
+
+    def accept(self, currency: str, *, reason: str) -> Decimal:
+        """Record what the account holds more (+) or less (-) of ``currency`` than the book as external: a person knows
+        why. Answers how much. Raises BadInput.
+        """
+        found = {name: theirs - said for name, said, theirs in differences(self._log.refresh(), self._venue)}
+        if currency not in found:
+            raise BadInput(f"book and venue agree about {currency}", hint="trade-mcp reconcile shows what differs")
+        amount = found[currency]
+        with self._log.writing() as ledger:
+            ref = f"accepted:{currency}:{ledger.book.seq}"
+            self.foreign.moved(ledger, currency, amount, ref=ref, text=f"{amount:+f} {currency} accepted: {reason}")
+        self.breaks.look()
+        return amount
 
     def _check(self, order: Order, report: Report | None) -> None:
         """An order of ours that does not rest is asked for by itself: an empty list is no proof of an end. One that the

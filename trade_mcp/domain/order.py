@@ -89,6 +89,11 @@ class OrderRequest(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     strategy: str = ""
     reason: str = ""
 
+    @property
+    def sized_by(self) -> str:
+        """Which of the two its size was asked for as."""
+        return "size" if self.notional is None else "notional"
+
 
 class Order(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What the book holds of one order. ``size`` and ``filled`` in base units, ``cost`` = sum of size x price."""

@@ -31,6 +31,7 @@ class Broadcast:
         self._ladders = Ladders(practice.exchange)
         self._sources: dict[str, Source | AllTickers | None] = {}
         self._watchers: dict[str, list[Watcher]] = {}
+        self._new: dict[str, list[Watcher]] = {}  # who has heard nothing yet
         self._ears: dict[str, list[Ear]] = {}
         practice.beats.append(self.beat)
         practice.listeners.append(self.tell)
@@ -42,9 +43,12 @@ class Broadcast:
             at = self._context.market_at(f"stream {stream.name}")
             self._sources[stream.name] = open_source(stream, self._context.exchange, self._ladders, at)
         watchers.append(watcher)
+        self._new.setdefault(stream.name, []).append(watcher)
 
     def unwatch(self, name: str, watcher: Watcher) -> None:
         self._watchers[name].remove(watcher)
+        if watcher in self._new.get(name, ()):
+            self._new[name].remove(watcher)
         if not self._watchers[name]:
             del self._watchers[name], self._sources[name]
 
@@ -61,9 +65,11 @@ class Broadcast:
             source = self._sources[name]
             if source is None:
                 continue
-            at = self._context.market_at(f"stream {name}")
+            at, new = self._context.market_at(f"stream {name}"), self._new.pop(name, [])
             try:
                 news = source.news(at, self._clock())
+                if new and not news:
+                    watchers, news = new, source.greeting(at)
             except FeedError:  # no price, no news
                 continue
             instead = None

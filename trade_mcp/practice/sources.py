@@ -73,6 +73,10 @@ class Source:
     def begin(self, at: datetime) -> None:
         """Somebody listens from market time ``at`` on."""
 
+    def greeting(self, at: datetime) -> list[Any]:
+        """What somebody new is told first, where news may be long in coming. Raises FeedError without a price."""
+        return []
+
     def news(self, at: datetime, now_s: float) -> list[Any]:
         """What to say at market time ``at``, real second ``now_s``. Raises FeedError without a price."""
         raise NotImplementedError
@@ -130,30 +134,24 @@ class Klines(Source):
         return market.klines(self.pair.symbol, self.stream.interval, at, start=first, end=end, limit=count)
 
 
-class BestPrices(Source):
-    """Best bid and ask whenever they change."""
+class BookTop(Source):
+    """Best bid and ask, or the best levels of each side, when the book has changed."""
 
     def begin(self, at: datetime) -> None:
-        self._said: Payload = {}
+        self._told = 0
 
-    def news(self, at: datetime, now_s: float) -> list[Any]:
-        best = say.book_ticker(*self.ladders.at(self.pair.symbol, at), self.pair)
-        known, self._said = self._said, best
-        return [] if known and best["u"] <= known["u"] else [best]
-
-
-class PartialBook(Source):
-    """The best levels of the book when it has changed."""
-
-    def begin(self, at: datetime) -> None:
-        self._number = 0
-
-    def news(self, at: datetime, now_s: float) -> list[Any]:
+    def greeting(self, at: datetime) -> list[Any]:
         number, bids, asks = self.ladders.at(self.pair.symbol, at)
-        if number <= self._number or not self.pace.due(at, now_s):
+        if self.stream.levels:
+            return [say.partial_depth(number, bids, asks, self.stream.levels)]
+        return [say.book_ticker(number, bids, asks, self.pair)]
+
+    def news(self, at: datetime, now_s: float) -> list[Any]:
+        number, _, _ = self.ladders.at(self.pair.symbol, at)
+        if number <= self._told or not self.pace.due(at, now_s):
             return []
-        self._number = number
-        return [say.partial_depth(number, bids, asks, self.stream.levels)]
+        self._told = number
+        return self.greeting(at)
 
 
 class BookChanges(Source):
@@ -189,6 +187,9 @@ class AllTickers:
     def __init__(self, stream: Stream, exchange: Exchange):
         self.stream, self._exchange, self._pace = stream, exchange, Pace(stream.every_s)
 
+    def greeting(self, at: datetime) -> list[Any]:
+        return []
+
     def news(self, at: datetime, now_s: float) -> list[Any]:
         if not self._pace.due(at, now_s):
             return []
@@ -203,7 +204,7 @@ KINDS: dict[str, type[Source]] = {
     "trade": Trades,
     "aggTrade": Trades,
     "kline": Klines,
-    "bookTicker": BestPrices,
+    "bookTicker": BookTop,
     "depth": BookChanges,
 }
 
@@ -215,7 +216,7 @@ def open_source(stream: Stream, exchange: Exchange, ladders: Ladders, at: dateti
     pair = exchange.listing.pairs.get(stream.id)
     if pair is None:
         return None
-    kind = PartialBook if stream.levels else KINDS[stream.kind]
+    kind = BookTop if stream.levels else KINDS[stream.kind]
     return kind(stream, pair, exchange, ladders, at)
 
 

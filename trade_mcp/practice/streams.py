@@ -20,7 +20,7 @@ class Stream(Struct, frozen=True):
     id: str | None  # "BTCUSDT"; None: all pairs
     interval: str = ""
     levels: int = 0
-    every_s: float = 1.0
+    every_s: float = 1.0  # at most
 
 
 def parse_stream(name: str, timeframes: Collection[str]) -> Stream | None:
@@ -41,4 +41,5 @@ def parse_stream(name: str, timeframes: Collection[str]) -> Stream | None:
         return None
     # Names are in lower case: one in capitals is taken, and nothing is ever said there.
     id_ = found["id"].upper() if found["id"] == found["id"].lower() else found["id"].lower()
-    return Stream(name, kind, id_, interval or "", int(levels or 0), int(rate or 1000) / 1000)
+    every_s = 0 if kind == "bookTicker" else int(rate or 1000) / 1000
+    return Stream(name, kind, id_, interval or "", int(levels or 0), every_s)

@@ -88,8 +88,10 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
         return _fraction(self.heat, self.equity)
 
 
-def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] = ()) -> Proposal:
+def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] = (), asked: str = "size") -> Proposal:
     """The proposal of ``order``, not yet in ``book``. ``replacing`` are ids of live orders that it takes the place of.
+
+    ``asked`` is what its size was asked for as.
 
     A buy is an entry, a sell a reduction; one larger than what is held and not yet being sold is refused by the rule
     ``holdings``, so a reduction never crosses zero.
@@ -97,7 +99,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
     held = book.position(order.symbol).size
     free = held - _selling(book, order, replacing)
     quote = _sound_quote(view.quote)
-    if unsound := _unsound_number(order):
+    if unsound := _unsound_number(order, asked):
         kind = Kind.ENTRY if order.side is Side.BUY else Kind.REDUCE
         return Proposal(kind=kind, book=book, view=view, symbol=order.symbol, order=order, unsound=unsound)
     if order.side is Side.SELL:
@@ -167,10 +169,10 @@ def propose_levels(book: Book, symbol: str, levels: Levels, view: View) -> Propo
     )
 
 
-def _unsound_number(order: Order) -> tuple[str, str] | None:
+def _unsound_number(order: Order, asked: str) -> tuple[str, str] | None:
     """The first number of an order that is none (NaN, infinite, zero, negative, absurd): its field and its text."""
     if not sound(order.size):
-        return "size", str(order.size)
+        return asked, str(order.size)
     if order.limit_price is not None and not sound(order.limit_price):
         return "limit_price", str(order.limit_price)
     if order.trigger_price is not None and not sound(order.trigger_price):

@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, structs
 
-from practice.running import KEY, SECRET, running
-from trade_mcp.clock import LiveClock
 from trade_mcp.domain.errors import VenueRejected
 from trade_mcp.domain.order import Order, OrderType, Report, Side, Status
 from trade_mcp.ports import Venue
 from trade_mcp.venues import VENUES
-from trade_mcp.venues.ccxt import CcxtVenue
-from trade_mcp.venues.exchange import Exchange
-from venues.bars import BTC, ETH, START, STEP, BarFeed, HandClock, bars, limit, order, stop
+from venues.bars import BTC, ETH, STEP, BarFeed, HandClock, bars, limit, order, stop
+from venues.practised import new_key, practising, venue_of
 
 CASH, COINS = Decimal(100_000), Decimal(10)
 # Bar by bar; the stage opens after the first one. A tenth of 1000 BTC may fill in each.
@@ -40,15 +37,9 @@ def paper_stage(folder: Path) -> Iterator[Stage]:
 
 
 def ccxt_stage(folder: Path) -> Iterator[Stage]:
-    """Against the practice exchange, its market moved by hand, through unmodified ccxt and real sockets."""
-    feed = BarFeed(bars(BTC, *MARKET), bars(ETH, *["10"] * len(MARKET)))
-    account = f"{KEY}:{SECRET}:USDT={CASH},BTC={COINS}"
-    with running(folder, feed=feed, accounts=(account,), speed=0, start=START + STEP) as practice:
-        clock = LiveClock()
-        exchange = Exchange("binance", clock=clock, folder=folder, key=KEY, secret=SECRET, url=practice.url)
-        venue = VENUES["ccxt"](exchange, clock, account="practice:test", symbols=(BTC, ETH))
-        assert isinstance(venue, CcxtVenue)
-        venue.poll_s = 0.0
+    """Against the practice exchange, through unmodified ccxt and real sockets."""
+    with practising(folder, *MARKET) as practice:
+        venue = venue_of(practice, folder, new_key(practice, f"USDT={CASH},BTC={COINS}"))
         yield Stage(venue, lambda: practice.control.move_on(STEP.total_seconds()) and None, whole_history=False)
         venue.close()
 
@@ -119,7 +110,7 @@ def test_a_limit_order_locks_what_it_may_spend_and_a_cancel_frees_it(stage: Stag
 def test_a_resting_sell_locks_the_coins(stage: Stage) -> None:
     submit(stage, stop("a", size="4", trigger="80"))
     assert locked(stage) == {"BTC": Decimal(4)}
-    with pytest.raises(VenueRejected, match="6|insufficient"):
+    with pytest.raises(VenueRejected, match=r"6|insufficient"):
         submit(stage, order("b", Side.SELL, "7"))
     assert submit(stage, order("c", Side.SELL, "6")).status is Status.FILLED
 

@@ -82,10 +82,13 @@ class CcxtVenue:
 
     def cancel(self, order: Order) -> Report:
         given = self._by_name(order) | self._apart(order.type)
+        doing = f"cancelling {order.order_id}"
         try:
-            self.exchange.call(
-                Purpose.EXIT, "cancel_order", order.venue_id, order.symbol, given, doing=f"cancelling {order.order_id}"
+            row: Row = self.exchange.call(
+                Purpose.EXIT, "cancel_order", order.venue_id, order.symbol, given, doing=doing
             )
+            if row.get("status") == "canceled" and ccxt_reports.exact(row.get("filled")) == order.filled:
+                return ccxt_reports.report(row, (), order_id=order.order_id)
         except VenueRejected as no:
             if not isinstance(no.__cause__, ccxt.OrderNotFound):
                 raise

@@ -26,6 +26,7 @@ from trade_mcp.venues.exchange_budget import Budget, Purpose
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
 from trade_mcp.venues.exchange_markets import Markets, kept_markets
 
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 10.0  # of every request
 RECEIVE_WINDOW_S = 5.0  # an exchange refuses a signed request that is older when it arrives, where it can
 CLOCK_EVERY_S = 3600.0
@@ -249,8 +250,8 @@ class Exchange:
             client.set_sandbox_mode(True)
         if self.url:
             client.urls["api"] = at_base(client.urls["api"], self.url)
-        if proxy := proxy_for(client.urls["api"]):
-            setattr(client, "httpsProxy" if not self.url.startswith("http://") else "httpProxy", proxy)
+        for setting, proxy in proxies_for(client.urls["api"]).items():
+            setattr(client, setting, proxy)
         return client
 
 
@@ -280,11 +281,20 @@ def at_base(addresses: Any, base: str) -> Any:
     return urlunsplit((scheme, there.netloc, there.path.rstrip("/") + asked.path, "", ""))
 
 
-def proxy_for(addresses: Any) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for an exchange, looked up once."""
+def proxies_for(addresses: Any) -> dict[str, str]:
+    """ccxt's settings of the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), looked up once.
+
+    This machine is reached without one.
+    """
     while isinstance(addresses, Mapping):
         addresses = next(iter(addresses.values()))
     where = urlsplit(str(addresses))
-    if not where.hostname or urllib.request.proxy_bypass(where.hostname):
-        return None
-    return urllib.request.getproxies().get(where.scheme)
+    host = where.hostname or ""
+    if host in HERE or urllib.request.proxy_bypass(host):
+        return {}
+    proxy = urllib.request.getproxies().get(where.scheme)
+    if proxy is None:
+        return {}
+    return (
+        {"httpsProxy": proxy, "wssProxy": proxy} if where.scheme == "https" else {"httpProxy": proxy, "wsProxy": proxy}
+    )

@@ -14,12 +14,15 @@ MINUTE_S = 60.0
 
 
 class Purpose(Enum):
-    """Why a request is made; the value is the share of the budget at which it is not made any more."""
+    """Why a request is made."""
 
-    PRICES = 0.6
-    ACCOUNT = 0.8 - 1e-9  # an Enum takes equal values for one member
-    ENTRY = 0.8
-    EXIT = 1.0  # cancels, protective and reducing orders
+    PRICES = "prices"
+    ACCOUNT = "account"  # what became of orders, fills, balances
+    ENTRY = "entry"
+    EXIT = "exit"  # cancels, protective and reducing orders
+
+
+STOPS_AT = {Purpose.PRICES: 0.6, Purpose.ACCOUNT: 0.8, Purpose.ENTRY: 0.8, Purpose.EXIT: 1.0}  # share of the budget
 
 
 class Budget:
@@ -59,10 +62,10 @@ class Budget:
                 f"{exchange} asked us to wait {left:.0f} s more; nothing was sent",
                 hint="it had too many requests from this address; other programs here count too",
             )
-        if self.share >= purpose.value:
+        if self.share >= STOPS_AT[purpose]:
             raise VenueUnreachable(
                 f"{self.share:.0%} of {exchange}'s requests of this minute are used;"
-                f" {purpose.name.lower()} stops at {purpose.value:.0%}; nothing was sent",
+                f" {purpose.value} stops at {STOPS_AT[purpose]:.0%}; nothing was sent",
                 hint="the rest is kept for cancels and exits; it is all there again in the next minute",
             )
 

@@ -13,6 +13,7 @@ import requests
 
 from trade_mcp.domain.errors import VenueRejected, VenueUnreachable
 
+TOO_MANY_ORDERS = '"code":-1015'
 LONGEST = 240  # characters of the exchange's own words
 ADDRESS = re.compile(r"(https?://[^\s?]+)\?\S*")  # its query holds the signature
 
@@ -49,7 +50,7 @@ ERRORS = (
     Row(ccxt.AuthenticationError, True, KEYS),
     Row(ccxt.InsufficientFunds, True, "the account does not hold that much free: see get_portfolio"),
     Row(ccxt.OrderNotFound, True, ""),
-    Row(ccxt.OrderImmediatelyFillable, True, "a post_only order must not match at once"),
+    Row(ccxt.OrderImmediatelyFillable, True, "a post_only order must not match at once, nor a stop trigger at once"),
     Row(ccxt.DuplicateOrderId, True, ""),
     Row(ccxt.InvalidOrder, True, ""),
     Row(ccxt.MarketClosed, True, "the symbol is halted or delisted: find_instruments shows what trades"),
@@ -87,9 +88,12 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
 
 
 def wait_asked(error: Exception) -> float | None:
-    """The seconds that an exchange asks us to wait (HTTP 429 or 418), or None; 60 where it does not say."""
+    """The seconds an exchange asks us to wait with everything (HTTP 429 or 418), or None; 60 where it does not say.
+
+    Too many new orders are no reason to be silent: cancels are still taken.
+    """
     response, _ = _below(error)
-    if response is None or response.status_code not in (418, 429):
+    if response is None or response.status_code not in (418, 429) or TOO_MANY_ORDERS in response.text:
         return None
     try:
         return max(float(response.headers["Retry-After"]), 1.0)

@@ -48,6 +48,7 @@ from trade_mcp.store.engine import open_engine
 from trade_mcp.store.flag import HaltFlag
 from trade_mcp.store.leases import Heartbeats, Leases
 from trade_mcp.store.log import open_ledger
+from trade_mcp.store.reads import order_ids
 from trade_mcp.store.spill import Spill
 from trade_mcp.store.worth import began
 from trade_mcp.venues import VENUES
@@ -164,6 +165,8 @@ def build(settings: Settings, program: str) -> App:
         ledger = open_ledger(
             engine, opening, _adopted(own, program), cursors=cursors, code=__version__, clock=clock, tell=tell
         )
+        if names := getattr(venue, "names", None):
+            names.book = lambda: order_ids(engine)
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)

@@ -73,6 +73,11 @@ def refusals(
     return page, str(rows[limit - 1][0]) if len(rows) > limit else ""
 
 
+def order_ids(reader: Reader, *, limit: int = 5000) -> list[str]:
+    """The ids of the newest orders, whatever became of them."""
+    return [order_id for (order_id,) in reader.rows("SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?", (limit,))]
+
+
 def exits_of(reader: Reader, entry_id: str) -> list[Order]:
     """Every exit order an entry ever had, newest revision first."""
     sql = "SELECT payload FROM orders WHERE parent = ? ORDER BY revision DESC, placed"

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from practice.listening import Listener, listening, sign
 from practice.running import Running, running
+from trade_mcp.practice import line
 
 API = "/ws-api/v3"
 LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
@@ -220,6 +222,17 @@ def test_a_subscription_ends_when_it_is_told_to(exchange: Running, user: Listene
 
 
 # Limits
+
+
+def test_who_does_not_read_is_cut_off(exchange: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "MOST_WAITING", 20)
+    asked = {"symbol": "BTCUSDT", "interval": "1m", "limit": 1000}
+    with listening(exchange, API) as deaf, pytest.raises(ConnectionClosed):
+        for _ in range(120):
+            deaf.send("klines", asked)
+        deaf.socket.ping().wait(30)
+        deaf.hear(lambda _: False)
+    exchange.control.pardon()
 
 
 def test_who_is_banned_cannot_connect(exchange: Running, client: Listener) -> None:

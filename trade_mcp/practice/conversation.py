@@ -8,7 +8,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from trade_mcp.practice.connection import cut
-from trade_mcp.practice.line import Cut, Line
+from trade_mcp.practice.line import Line
 
 POLICY = 1008  # RFC 6455: the message violates the rules
 type Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
@@ -26,22 +26,26 @@ async def converse(socket: WebSocket, line: Line, hear: Callable[[str, Start], N
     await socket.accept()
     async with anyio.create_task_group() as tasks:
 
-        async def pump() -> None:
-            try:
+        async def tell() -> None:
+            with suppress(WebSocketDisconnect):
                 await line.pump(socket.send_text)
-            except Cut:
                 cut(socket.scope, reset=True)
-            except WebSocketDisconnect:
-                pass
             tasks.cancel_scope.cancel()
 
-        tasks.start_soon(pump)
-        with suppress(WebSocketDisconnect):
-            try:
-                while True:
-                    hear(await _text(socket), tasks.start_soon)
-            except Ended as why:
-                await socket.close(POLICY, str(why))
+        async def guard() -> None:
+            await line.overfull.wait()
+            cut(socket.scope, reset=True)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(tell)
+        tasks.start_soon(guard)
+        try:
+            while True:
+                hear(await _text(socket), tasks.start_soon)
+        except Ended as why:
+            await socket.close(POLICY, str(why))
+        except WebSocketDisconnect:
+            pass
         tasks.cancel_scope.cancel()
 
 

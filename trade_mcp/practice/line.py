@@ -13,20 +13,17 @@ HELD_S = 1.0  # a message that waits to be overtaken waits no longer
 type Send = Callable[[str], Awaitable[None]]
 
 
-class Cut(Exception):
-    """The connection ends without a word."""
-
-
 class Line:
     """One client's outgoing messages. ``clock`` are real seconds, those of the event loop's timers."""
 
     def __init__(self, faults: Faults, clock: Callable[[], float]):
         self._faults, self._clock = faults, clock
-        self._waiting: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
         self._latest = 0.0  # when the last message leaves: nothing overtakes it
         self._silenced: dict[str, Fault] = {}
         self._held: list[str] = []
         self._cut = False
+        self.overfull = asyncio.Event()  # the client does not read
 
     def say(self, content: Any) -> None:
         """Send ``content`` in its turn."""
@@ -58,18 +55,15 @@ class Line:
         """End the connection once what waits has been sent."""
         if not self._cut:
             self._cut = True
-            if self._waiting.full():
-                self._waiting.get_nowait()
             self._waiting.put_nowait(None)
 
     async def pump(self, send: Send) -> None:
-        """Send until the line is cut. Raises Cut."""
+        """Send until the line is cut."""
         while (item := await self._waiting.get()) is not None:
             due, text = item
             if (wait_s := due - self._clock()) > 0:
                 await asyncio.sleep(wait_s)
             await send(text)
-        raise Cut
 
     def _spoil(self, text: str, struck: dict[str, Fault]) -> None:
         after_s = struck["delay"].seconds if "delay" in struck else 0.0
@@ -83,10 +77,11 @@ class Line:
     def _put(self, text: str, after_s: float = 0.0) -> None:
         if self._cut:
             return
-        self._latest = max(self._latest, self._clock() + after_s)
-        if self._waiting.full():
-            self.cut()
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._cut = True
+            self.overfull.set()
             return
+        self._latest = max(self._latest, self._clock() + after_s)
         self._waiting.put_nowait((self._latest, text))
         self._release()
 

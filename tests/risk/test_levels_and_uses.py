@@ -1,13 +1,15 @@
 """A loosened stop is judged like an entry; every limit shows its use; the loop's room is what the limits leave."""
 
+from datetime import timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
 from risk.risk_cases import BTC, ETH, NOW, POLICY, PRICES, STOP_2, book, buy, entered, held, policy, view
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import Baseline, Book, Streak
 from trade_mcp.domain.distances import Distance
-from trade_mcp.domain.events import TradingState
+from trade_mcp.domain.events import Period, TradingState
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Source
 from trade_mcp.risk.assess import assess, headroom_notional
@@ -68,14 +70,22 @@ def test_levels_that_are_no_numbers_are_refused_before_any_comparison(bad: D) ->
     assert reason.startswith("trailing is")
 
 
+def _uses(of: Book, *, marks: dict[str, D], **more: Any) -> tuple[Use, ...]:
+    return uses(of, POLICY, marks=marks, now=NOW, real=NOW, **more)
+
+
 def test_every_limit_is_shown_with_its_use_and_headroom() -> None:
     desk = book(
         cash=D(8000),
         positions={BTC: held(10), ETH: held(100, at=10, stop="9.9")},
         orders=[buy(5, order_id="a", limit_price=D(100), worst_price=D(100))],
         entered=entered(3_600, 30),
+        high_water=D(12_500),
+        periods={Period.DAY: Baseline(NOW, D(10_100)), Period.WEEK: Baseline(NOW, D(9_000))},
+        streaks={"a": Streak(2, NOW)},
+        rejected=[NOW - timedelta(minutes=5), NOW],
     )
-    shown = {use.key: use for use in uses(desk, POLICY, marks=PRICES, now=NOW, watcher_silence_s=2.5)}
+    shown = {use.key: use for use in _uses(desk, marks=PRICES, watcher_silence_s=2.5)}
     assert list(shown) == list(LIMITS)
     assert shown["max_exposure"] == Use(
         "exposure", "max_exposure", LIMITS["max_exposure"].title, "fraction of equity", D("0.9"), D("0.25"), D("0.65")
@@ -89,16 +99,28 @@ def test_every_limit_is_shown_with_its_use_and_headroom() -> None:
         "max_open_orders": 1,
         "max_trade_risk": D("0.003"),
         "max_heat": D("0.004"),
+        "max_heat_per_strategy": D("0.004"),
+        "max_cluster": D("0.25"),
+        "max_repeats_per_hour": 1,
+        "max_daily_loss": D(100) / D(10_100),
+        "max_weekly_loss": 0,
+        "soft_drawdown": D("0.2"),
+        "hard_drawdown": D("0.2"),
+        "daily_profit_target": 0,
+        "loss_streak": 2,
+        "max_rejections": 1,
         "max_orders_per_minute": 1,
         "max_orders_per_day": 2,
         "max_exit_silence_s": 2.5,
     }
     assert shown["max_exit_silence_s"].headroom == 57.5
+    assert shown["hard_drawdown"].headroom == D("-0.05")
+    assert shown["daily_profit_target"].headroom is None
     assert shown["allow"].limit == (BTC, ETH)
 
 
 def test_uses_of_equity_are_unknown_while_a_price_is_missing() -> None:
-    shown = {use.key: use.use for use in uses(book(positions={BTC: held(1)}), POLICY, marks={}, now=NOW)}
+    shown = {use.key: use.use for use in _uses(book(positions={BTC: held(1)}), marks={})}
     assert shown["max_exposure"] is None and shown["max_open_positions"] == 1
     assert standing(book(positions={BTC: held(1)}), {}).unpriced == (BTC,)
 

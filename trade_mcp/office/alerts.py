@@ -23,7 +23,7 @@ from trade_mcp.store.engine import Engine
 
 Severity = Literal["info", "warning", "critical"]
 RANK = {"info": 0, "warning": 1, "critical": 2}
-KINDS = (e.Alarm, e.StateChanged, e.BreakSeen, e.BreakSettled)
+KINDS = (e.Alarm, e.StateChanged, e.BreakSeen, e.BreakSettled, e.BrakeTripped, e.BrakeReleased)
 HOUR = timedelta(hours=1)
 STEADY_S = 20.0  # real seconds a problem must last before it is told: a restart is none
 LOOKED_S = 60.0  # so often it is written down that a problem lasts
@@ -179,6 +179,13 @@ def of_event(event: e.Event) -> Alert:
             severity: Severity = "info" if state is e.TradingState.ACTIVE else "critical"
             others = tuple(_state(other) for other in e.TradingState)
             return Alert(_state(state), severity, f"trading is {state} (by {by}: {reason})", over=others)
+        case e.BrakeTripped(brake=brake, scope=scope, reason=reason, until=until):
+            end = "a person resumes" if until is None else f"{until:%Y-%m-%d %H:%M} UTC"
+            worst: Severity = "critical" if event.effect is not e.TradingState.ACTIVE else "warning"
+            return Alert(_brake(brake, scope), worst, f"{reason}; it holds until {end}")
+        case e.BrakeReleased(brake=brake, scope=scope, reason=reason):
+            said = f"{brake} holds {scope or 'the desk'} no more: {reason}"
+            return Alert(f"released {_brake(brake, scope)}", "info", said, over=(_brake(brake, scope),))
         case e.BreakSeen(currency=currency, reason=reason):
             return Alert(_break(currency), "critical", f"no entries in {currency}: {reason}")
         case e.BreakSettled(currency=currency, reason=reason):
@@ -191,6 +198,10 @@ def of_event(event: e.Event) -> Alert:
 def _state(state: e.TradingState) -> str:
     """As health calls it: the event and the problem it leaves behind are one thing."""
     return f"trading is {state}"
+
+
+def _brake(name: str, scope: str) -> str:
+    return f"brake {name} {scope}".strip()
 
 
 def _break(currency: str) -> str:

@@ -30,7 +30,7 @@ from trade_mcp.store.log import Log
 SMALLEST = Decimal("1e-8")  # what equity read as a float is shown to
 NOTHING_YET = "nothing has happened yet"
 FAILED = (Status.REJECTED, Status.NEVER_PLACED, Status.EXPIRED)
-TROUBLES = ("alarm", "state_changed", "break_seen")
+TROUBLES = ("alarm", "state_changed", "break_seen", "brake_tripped")
 
 
 class Worth(Struct, frozen=True, kw_only=True):
@@ -279,6 +279,8 @@ def _trouble(entry: journal.Entry) -> Trouble:
     match entry.event:
         case e.StateChanged(state=state, reason=reason):
             return Trouble(entry.at, "state", f"trading {state}: {reason}")
+        case e.BrakeTripped(brake=brake, reason=reason):
+            return Trouble(entry.at, "brake", f"{brake}: {reason}")
         case e.BreakSeen(currency=currency, reason=reason):
             return Trouble(entry.at, "break", f"{currency}: {reason}")
         case e.Alarm(text=text):

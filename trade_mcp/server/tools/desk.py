@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from trade_mcp.domain.events import TradingState
 from trade_mcp.office.health import ProgramHealth
 from trade_mcp.office.plain import lasting
+from trade_mcp.office.risk import RESUME
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
-from trade_mcp.server.tools.risk import RESUME
 from trade_mcp.server.untrusted import around, clean, marked
 from trade_mcp.store import memory, outbox
 

@@ -7,6 +7,7 @@ from trade_mcp.desk.receipt import Receipt
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.events import OrderRefused
 from trade_mcp.domain.order import OrderRequest, Source, Status
+from trade_mcp.risk.verdict import Verdict
 from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.strict import OneOf
 from trade_mcp.server.tool import Entry
@@ -56,8 +57,14 @@ def preview_order(desk: "App", request: OrderRequest) -> Body:
         "equity": preview.equity,
         "exposure_after": figure(preview.exposure_after),
         "heat_after": figure(preview.heat_after),
-        "verdicts": [verdict_line(verdict) for verdict in preview.verdicts],
+        "verdicts": [verdict_line(verdict) for verdict in preview.verdicts if _tells(verdict)],
+        "passed": [verdict.rule for verdict in preview.verdicts if not _tells(verdict)],
     }
+
+
+def _tells(verdict: Verdict) -> bool:
+    """Whether a verdict says more than that it has nothing against the order."""
+    return not verdict.passed or (verdict.measured is not None and isinstance(verdict.limit, Decimal))
 
 
 def place_order(desk: "App", request: OrderRequest) -> Body:

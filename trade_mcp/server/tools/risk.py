@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from trade_mcp.desk.market import held
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Source
-from trade_mcp.risk.policy import parse_policy
-from trade_mcp.risk.uses import Use, uses
+from trade_mcp.office.risk import RESUME, Held
+from trade_mcp.risk.uses import Use
 from trade_mcp.server import errors
 from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.tool import Entry
@@ -18,30 +17,25 @@ from trade_mcp.server.untrusted import around, clean, marked
 if TYPE_CHECKING:
     from trade_mcp.app import App
 
-RESUME = "a person, in a terminal: trade-mcp resume --reason ..."
-
 
 def get_risk(desk: "App") -> Body:
     """Every limit with its use and headroom, the trading state, and what stands in the way of new orders.
 
     Look here after a refusal, or to size an order. Fractions are of equity or price. No tool changes a limit.
     """
-    book = desk.log.refresh()
-    limits = uses(
-        book,
-        parse_policy(book.policy_text),
-        marks=desk.market.marks(held(book)),
-        now=desk.clock.market(),
-        watcher_silence_s=desk.heartbeats.silence_s("watch"),
-    )
-    active = book.state is TradingState.ACTIVE
+    found = desk.risk()
     return {
-        "state": book.state,
-        "state_reason": marked(book.state_reason) or None,
-        "cleared_by": None if active else RESUME,
-        "over": [use.key for use in limits if use.headroom is not None and use.headroom < 0] or None,
-        "broken": {currency: clean(why) for currency, why in book.breaks.items()} or None,
-        "limits": [_limit(use) for use in limits],
+        "state": found.state,
+        "state_reason": marked(found.state_reason) or None,
+        "cleared_by": found.cleared_by or None,
+        "tripped": [_brake(one) for one in found.brakes] or None,
+        "over": list(found.over) or None,
+        "broken": {currency: clean(why) for currency, why in found.breaks.items()} or None,
+        "closed": [{"symbol": one.symbol, "why": one.why, "opens_at": one.opens_at} for one in found.closed] or None,
+        "together": [list(one.symbols) for one in found.clusters if len(one.symbols) > 1] or None,
+        "correlations_of": found.correlations_of,
+        "limits": [_limit(use) for use in found.limits if use.use is not None],
+        "other_limits": {use.key: figure(use.limit) for use in found.limits if use.use is None and use.limit},
     }
 
 
@@ -63,10 +57,21 @@ def halt_trading(
     return body
 
 
+def _brake(one: Held) -> Body:
+    return {
+        "brake": one.brake,
+        "scope": clean(one.scope) or None,
+        "since": one.since,
+        "until": one.until,
+        "reason": clean(one.reason),
+        "cleared_by": one.cleared_by,
+    }
+
+
 def _limit(use: Use) -> Body:
     return {
         "key": use.key,
-        "limit": figure(use.limit) if use.limit not in ((), {}) else None,
+        "limit": figure(use.limit),
         "use": figure(use.use),
         "headroom": figure(use.headroom),
     }

@@ -36,6 +36,7 @@ from trade_mcp.logs.orders import tell
 from trade_mcp.office.health import Expected, Health, health
 from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
+from trade_mcp.office.risk import Risk, risk
 from trade_mcp.ports import Feed, Hours, Venue
 from trade_mcp.risk.policy import OTHERS, Policy, check_names, differences, parse_policy, policy_hash, policy_text
 from trade_mcp.settings import Settings
@@ -110,6 +111,17 @@ class App:
             leases=self.leases,
             heartbeats=self.heartbeats,
             expected=expected(self.settings, self.market.symbols, self.market.timeframe),
+        )
+
+    def risk(self) -> Risk:
+        """Every limit with its use, the brakes that hold, and what stands in the way of entries."""
+        return risk(
+            self.log,
+            self.market,
+            judge=self.judge,
+            hours=self.hours,
+            clock=self.clock,
+            heartbeats=self.heartbeats,
         )
 
     def policy_changes(self) -> list[tuple[str, Any, Any]]:

@@ -214,7 +214,7 @@ def _read(text: str) -> Request:
     """Raises -1135, -1100."""
     try:
         asked = json.loads(text, parse_int=str, parse_float=str)  # numbers as they were signed
-        method, params = str(asked["method"]), dict(asked.get("params") or {})
+        method, params = str(asked["method"]).removeprefix("v3/"), dict(asked.get("params") or {})
         id_ = msgspec.json.decode(text)["id"]
     except (ValueError, KeyError, TypeError):
         raise ApiError(-1135, "Invalid JSON Request") from None

@@ -17,6 +17,7 @@ from trade_mcp.practice.streams import parse_stream
 
 MOST_STREAMS = 1024  # of one connection
 MOST_PER_S = 5  # messages from a client
+LONGEST_ID = 36
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
@@ -124,7 +125,7 @@ def _checked(asked: Any) -> dict[str, Any]:
         known = ", ".join(f"`{name}`" for name in METHODS)
         raise Refused(2, f"Invalid request: unknown variant `{asked['method']}`, expected one of {known}")
     id_ = asked.get("id")
-    if not (id_ is None or isinstance(id_, str) or (type(id_) is int and id_ >= 0)):
+    if not (id_ is None or type(id_) is int or (isinstance(id_, str) and len(id_) <= LONGEST_ID)):
         raise Refused(2, "Invalid request: request ID must be an unsigned integer")
     return asked
 

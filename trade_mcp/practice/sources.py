@@ -1,7 +1,7 @@
 """Sources: what is new on each market stream since it was last asked.
 
-Binance's rates: tickers and average prices once a second, books every 100 or 1000 ms, candles every second and at once
-when they close, trades and best prices as they come. A second is over when it has passed in real time or in market
+Binance's rates: tickers and average prices once a second, books every 100 or 1000 ms, candles every two seconds and at
+once when they close, trades and best prices as they come. A second is over when it has passed in real time or in market
 time: at a thousand times the speed nobody wants to be told once in a quarter of an hour.
 """
 

@@ -9,6 +9,7 @@ NAME = re.compile(
     r"(?P<id>[A-Za-z0-9_.-]+)@(?P<kind>miniTicker|ticker|trade|aggTrade|bookTicker|avgPrice|depth|kline)"
     r"(?P<levels>5|10|20)?(_(?P<interval>\w+))?(@(?P<rate>1000|100)ms)?"
 )
+EVERY_S = {"bookTicker": 0.0, "kline": 2.0}  # the others every second, or at the rate of their name
 ALL = {"!miniTicker@arr": "miniTicker", "!ticker@arr": "ticker"}
 
 
@@ -41,5 +42,5 @@ def parse_stream(name: str, timeframes: Collection[str]) -> Stream | None:
         return None
     # Names are in lower case: one in capitals is taken, and nothing is ever said there.
     id_ = found["id"].upper() if found["id"] == found["id"].lower() else found["id"].lower()
-    every_s = 0 if kind == "bookTicker" else int(rate or 1000) / 1000
+    every_s = EVERY_S.get(kind, int(rate or 1000) / 1000)
     return Stream(name, kind, id_, interval or "", int(levels or 0), every_s)

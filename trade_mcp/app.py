@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
 DECIDING = frozenset({"serve", "loop", "tick", "up"})  # programs that ask the strategies, and begin with good ones
+LISTENING = frozenset({"serve", "loop", "watch"})  # programs that stay, and listen to live prices
 PULSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -152,7 +153,11 @@ def build(settings: Settings, program: str) -> App:
             if program == "up":  # it checks for the programs that it starts, and asks nothing itself
                 voices[-1].close()
         # What a person's own strategy does holds up no halt and no watcher: those never load it.
-        feed = open_feed(settings, [one for one in voices if program in DECIDING or not one.custom])
+        feed = open_feed(
+            settings, [one for one in voices if program in DECIDING or not one.custom], listen=program in LISTENING
+        )
+        if close := getattr(feed, "close", None):
+            closing.callback(close)
         symbols = settings.desk.symbols or feed.symbols
         quote = _quote(settings, feed, symbols)
         clock = _clock(settings, feed, engine)
@@ -271,9 +276,20 @@ def new_id() -> str:
     return uuid7().hex
 
 
-def open_feed(settings: Settings, voices: Sequence[Voice] = ()) -> Feed:
-    """The feed of ``settings``; a replay begins where all of ``voices`` are warm, each on its own timeframe."""
+def open_feed(settings: Settings, voices: Sequence[Voice] = (), *, listen: bool = False) -> Feed:
+    """The feed of ``settings``; a replay begins where all of ``voices`` are warm, each on its own timeframe.
+
+    ``listen`` to the stream of live prices, unless feed.streaming is off.
+    """
     given = settings.feed
+    if given.name == "ccxt":
+        return FEEDS["ccxt"](
+            open_exchange(settings, signed=False),
+            settings.desk.symbols,
+            speed=given.speed,
+            own_time=settings.desk.practises,
+            listen=listen and given.streaming,
+        )
     if given.name == "synthetic":
         symbols = {"symbols": settings.desk.symbols} if settings.desk.symbols else {}
         return FEEDS["synthetic"](seed=given.seed, start=given.start, spread=given.spread, **symbols)
@@ -307,10 +323,10 @@ def _quote(settings: Settings, feed: Feed, symbols: tuple[str, ...]) -> str:
 
 
 def _clock(settings: Settings, feed: Feed, engine: Any) -> SharedClock:
-    at_max = settings.feed.speed == "max"
+    at_max, live = settings.feed.speed == "max", settings.feed.name == "ccxt"
     return open_clock(
         engine,
-        mode="max" if at_max else "speed",
+        mode="live" if live else "max" if at_max else "speed",
         speed=1.0 if at_max else float(settings.feed.speed),
         start=feed.start,
         end=feed.end,
@@ -367,6 +383,7 @@ def _venue(
         cash=cash,
         holdings=paper.holdings,
         metadata=paper.instruments,
+        instruments=feed.instruments(),
         maker_fee=paper.maker_fee,
         taker_fee=paper.taker_fee,
         fee_currency=paper.fee_currency,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from trade_mcp.app import App
     from trade_mcp.store.leases import Lease
 
+PATIENCE = 0.25  # of a bar, in which it must show after its close; entries later than half a bar are not taken
+
 
 def run(app: "App", *, for_s: float | None = None) -> None:
     """The program: decide until a signal, or for ``for_s`` real seconds."""
@@ -60,7 +62,7 @@ class Deciding:
     def _round(self, lease: "Lease") -> float:
         """With the role: the newest bar is decided once; at speed "max" market time moves on after it."""
         app, bar = self._app, floor_to(self._app.clock.market(), self._step)
-        if bar != self._decided:
+        if bar != self._decided and self._shown(bar):
             report = app.decide.step(lease)
             self._decided, self._said = bar, report.summary()
             self.role.log.info("decided", bar=bar.isoformat(), said=self._said)
@@ -74,6 +76,10 @@ class Deciding:
             app.clock.advance_to(bar + self._step)
             return 0.0
         return self._until_next(bar)
+
+    def _shown(self, bar: datetime) -> bool:
+        """Whether the bars that closed then are there. It waits a while: then it decides that there is no data."""
+        return self._app.clock.market() - bar >= PATIENCE * self._step or self._app.market.shown(bar)
 
     def _until_next(self, bar: datetime) -> float:
         """Real seconds until the next bar closes, at most the configured interval, so that a signal is heard."""

@@ -66,6 +66,10 @@ class Feed(Protocol):
         """The finest bars with ``after`` < close_at <= ``until``, oldest first. Raises UnknownSymbol."""
         ...
 
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The steps and limits that its exchange has, by symbol; none where it does not know them."""
+        ...
+
     def known_until(self, symbol: str, timeframe: str, *, now: datetime) -> datetime:
         """At ``now``: of bars that closed by then all are shown; one that closed later may still come."""
         ...

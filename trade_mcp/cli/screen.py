@@ -66,12 +66,16 @@ def look(app: "App", warnings: Sequence[str]) -> Seen:
 
 def head(seen: Seen) -> str:
     """Feed, mode and time in one line."""
-    feed = "SYNTHETIC prices (made up)" if seen["synthetic"] else f"replay of {seen['feed'].partition(':')[2][:40]}"
+    feed = "SYNTHETIC prices (made up)" if seen["synthetic"] else _feed(*seen["feed"].partition(":")[::2])
     speed = "as fast as it can" if seen["speed"] == "max" else f"{seen['speed']} x the clock"
     state = "" if seen["state"] == "active" else f" · trading {seen['state'].upper()}"
     return (
         f"{seen['mode']} · {feed} · {seen['timeframe']} bars · {seen['market_at'].replace('T', ' ')} · {speed}{state}"
     )
+
+
+def _feed(kind: str, of: str) -> str:
+    return f"live prices of {of}" if kind == "ccxt" else f"replay of {of[:40]}"
 
 
 def connect(seen: Seen) -> str:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, UnknownSymbol
 from trade_mcp.domain.instrument import Instrument
-from trade_mcp.domain.market import Quote, timeframe_delta
+from trade_mcp.domain.market import OrderBook, Quote, timeframe_delta
 from trade_mcp.ports import Clock, Feed, Venue
 from trade_mcp.quant.candles import Candles
 from trade_mcp.quant.indicators import atr
@@ -25,7 +25,7 @@ class Market:
         self._feed, self._clock = feed, clock
         self._instruments = dict(venue.instruments())
         self.symbols, self.timeframe = symbols, timeframe
-        self.synthetic = feed.synthetic
+        self.synthetic, self.continuous = feed.synthetic, feed.continuous
         self.step = timeframe_delta(timeframe)
         self.priced = tuple(symbol for symbol in feed.symbols if symbol in self._instruments)
 
@@ -52,6 +52,17 @@ class Market:
         """The newest closed bars. Raises UnknownSymbol, BadInput (timeframe)."""
         self.instrument(symbol)
         return self._feed.candles(symbol, timeframe or self.timeframe, now=self._clock.market(), limit=limit)
+
+    def order_book(self, symbol: str, depth: int) -> OrderBook:
+        """The best ``depth`` levels of each side now. Raises UnknownSymbol, NoPrice."""
+        self.instrument(symbol)
+        return self._feed.order_book(symbol, depth, now=self._clock.market())
+
+    def shown(self, closed_at: datetime) -> bool:
+        """Whether the bars that closed then are there, or known to be missing: an exchange shows them late."""
+        now = self._clock.market()
+        known = (self._feed.known_until(symbol, self.timeframe, now=now) for symbol in self.symbols)
+        return all(until >= closed_at for until in known)
 
     def average_range(self, symbol: str) -> Decimal | None:
         """The average true range of the newest bars (quote currency per unit); None while it is not known."""

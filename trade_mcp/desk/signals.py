@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +12,10 @@ from trade_mcp.desk.market import Market
 from trade_mcp.domain.errors import NoPrice, StrategyFailed, TradeError
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.quant.blend import blend, leader
-from trade_mcp.quant.candles import Candles, Floats, ms_of
+from trade_mcp.quant.candles import Candles, Floats, at_ms, ms_of
 from trade_mcp.strategies import Strategy
+
+HOLE = timedelta(hours=1)  # of bars that are missing, and at least two, in a market that never closes
 
 
 class Opinion(Struct, frozen=True):
@@ -115,6 +117,8 @@ class Signals:
                     np.array([np.nan, np.nan]),
                 )
             at = candles.last_close_at
+            if self._market.continuous and (hole := _hole(candles.last(voice.strategy.lookback + 1))):
+                return _Heard(Opinion(voice.name, None, f"warming up: {hole}", frame, at), np.array([np.nan, np.nan]))
             values = voice.strategy.strengths(candles)
             now, before = float(values[-1]), bars.before(candles, values)
             if math.isnan(now) and len(candles) >= voice.strategy.lookback:
@@ -167,6 +171,18 @@ class _Bars:
         """Enough for every strategy on ``frame``: at the desk's newest bar, at the one before, while the next forms."""
         need = [voice.strategy.lookback for voice, of in self._heard_on if of == frame and _loads(voice)]
         return max(need, default=1) + 2 * math.ceil(self._step / timeframe_delta(frame))
+
+
+def _hole(candles: Candles) -> str:
+    """What is missing between these bars, "" if nothing much: a strategy would take the jump across it for a move."""
+    if len(candles) < 2:
+        return ""
+    step_ms = candles.step.total_seconds() * 1000
+    missing = np.diff(candles.open_ms) / step_ms - 1
+    after = int(np.argmax(missing))
+    if missing[after] < max(2, HOLE / candles.step):
+        return ""
+    return f"{missing[after]:.0f} bars are missing before {at_ms(int(candles.open_ms[after + 1])):%Y-%m-%d %H:%M}"
 
 
 def _closed_by(candles: Candles, ms: int) -> int:

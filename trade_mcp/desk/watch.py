@@ -97,8 +97,9 @@ class Watch:
                 continue
             start = position.levels.since or position.opened_at
             after = max(self._peaks_until.get(symbol, start), start)
-            bars = self._feed.bars(symbol, after=after, until=now)
-            self._peaks_until[symbol] = now
+            known = self._feed.known_until(symbol, self._feed.timeframe, now=now)
+            bars = self._feed.bars(symbol, after=after, until=known)
+            self._peaks_until[symbol] = known
             # The bar of the entry counts by its close only: its high may lie before the fill.
             best = max((b.high if b.open_at >= start else b.close for b in bars), default=None)
             if best is None or (position.levels.peak is not None and best <= position.levels.peak):

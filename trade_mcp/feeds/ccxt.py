@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from trade_mcp.domain.errors import BadConfig, FeedError, NoPrice, VenueUnreachable
+from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import TIMEFRAMES, Bar, OrderBook, Quote
 from trade_mcp.feeds.ccxt_candles import Series
 from trade_mcp.feeds.ccxt_prices import Prices
@@ -19,6 +20,7 @@ from trade_mcp.feeds.exact import bars_of
 from trade_mcp.feeds.lookup import nearest_names, unknown_symbol
 from trade_mcp.feeds.sound import sound_side
 from trade_mcp.quant.candles import Candles, at_ms, ms_of
+from trade_mcp.venues import ccxt_reports
 from trade_mcp.venues.exchange import Exchange
 from trade_mcp.venues.exchange_budget import Purpose
 
@@ -66,12 +68,12 @@ class CcxtFeed:
             self._exchange.name,
             self._streamed,
             client=self._exchange.stream_client,
-            begun=self._prices.forget_stream,
+            listens=self._prices.listens,
             heard=self._prices.heard,
             look=self._look,
             boot=self._exchange.clock.boot,
         )
-        self._prices.stopped, self._prices.streaming = self._stream.distrust, True
+        self._prices.stopped = self._stream.distrust
         self._stream.start()
 
     def close(self) -> None:
@@ -107,6 +109,11 @@ class CcxtFeed:
         if until <= after:
             return []
         return bars_of(self._of(symbol, self.timeframe).between(after, until, now=until))
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """See ``ports.Feed``."""
+        reads = self._exchange.reads
+        return ccxt_reports.instruments(self._exchange.markets().spot, reads.precisionMode, {})
 
     def known_until(self, symbol: str, timeframe: str, *, now: datetime) -> datetime:
         """See ``ports.Feed``."""
@@ -180,8 +187,12 @@ class CcxtFeed:
                 self._prices.now(symbol)
 
 
-def ccxt_feed(exchange: Exchange, symbols: Sequence[str], *, speed: float = 1.0, own_time: bool = False) -> CcxtFeed:
+def ccxt_feed(
+    exchange: Exchange, symbols: Sequence[str], *, speed: float = 1.0, own_time: bool = False, listen: bool = False
+) -> CcxtFeed:
     """The market of ``exchange``; ``symbols`` are the desk's, and all of their quote currency can be asked for.
+
+    ``listen`` to its stream until the feed is closed.
 
     Raises BadConfig for a symbol that does not trade there; VenueUnreachable while nobody knows what does.
     """
@@ -197,7 +208,10 @@ def ccxt_feed(exchange: Exchange, symbols: Sequence[str], *, speed: float = 1.0,
     others = sorted(symbol for symbol in trading if symbol.partition("/")[2] in quotes and symbol not in symbols)
     with contextlib.suppress(VenueUnreachable):
         exchange.check_clock()
-    return CcxtFeed(exchange, (*symbols, *others), streamed=symbols, speed=speed, own_time=own_time)
+    feed = CcxtFeed(exchange, (*symbols, *others), streamed=symbols, speed=speed, own_time=own_time)
+    if listen:
+        feed.listen()
+    return feed
 
 
 def identity(exchange: Exchange, *, own_time: bool) -> str:

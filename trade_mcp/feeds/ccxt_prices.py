@@ -94,8 +94,9 @@ class Prices:
         self._stream[symbol] = said
         return True
 
-    def forget_stream(self) -> None:
-        """The stream begins anew: what it said before is no measure of it."""
+    def listens(self, on: bool) -> None:
+        """The stream begins, or ended: what it said before is no measure of it."""
+        self.streaming = on
         for known in (self._stream, self._silent, self._differs):
             known.clear()
 

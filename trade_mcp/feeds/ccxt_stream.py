@@ -5,6 +5,7 @@ when it moves again. Prices never depend on it: REST says them meanwhile (`ccxt_
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,8 +27,8 @@ log = structlog.get_logger(__name__)
 class Stream:
     """Listens to ``symbols`` until it is closed.
 
-    ``client`` makes a ccxt.pro client; ``begun`` is called before each beginning; ``heard`` takes a message and says
-    whether it moved; ``look`` asks over REST what the stream should show.
+    ``client`` makes a ccxt.pro client; ``listens`` is told when listening begins and when it ends; ``heard`` takes a
+    message and says whether it moved; ``look`` asks over REST what the stream should show.
     """
 
     def __init__(
@@ -36,13 +37,13 @@ class Stream:
         symbols: tuple[str, ...],
         *,
         client: Callable[[], Any],
-        begun: Callable[[], None],
+        listens: Callable[[bool], None],
         heard: Callable[[str, Mapping[str, Any]], bool],
         look: Callable[[], None],
         boot: Callable[[], float],
     ):
         self._name, self._symbols, self._client = name, symbols, client
-        self._begun, self._heard, self._look, self._boot = begun, heard, look, boot
+        self._listens, self._heard, self._look, self._boot = listens, heard, look, boot
         self.trouble = ""  # why REST has taken over; "" while the stream lives
         self._owes = ""  # the symbol that must move until the trouble is over; "": any
         self._closed = threading.Event()
@@ -88,15 +89,13 @@ class Stream:
         while not self._closed.is_set():
             began = self._boot()
             woken.clear()
-            self._begun()
             if why := await self._session(woken):
                 self._told(why)
             short = 0 if self._boot() - began > STEADY_S else short + 1
             woken.clear()
             if not self._closed.is_set():
-                await asyncio.wait(
-                    [asyncio.ensure_future(woken.wait())], timeout=PAUSES_S[min(short, len(PAUSES_S)) - 1]
-                )
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), PAUSES_S[min(short, len(PAUSES_S)) - 1])
 
     async def _session(self, woken: asyncio.Event) -> str:
         """Listen until it fails, is woken, or has said nothing in time; answers what went wrong, "" if it was woken."""
@@ -107,6 +106,7 @@ class Stream:
             if (name := _watches(client.has)) is None:
                 return self._none("there is no stream of bid and ask")
             method = getattr(client, name)
+            self._listens(True)
             while True:
                 message = asyncio.ensure_future(method(list(self._symbols)))
                 done, _ = await asyncio.wait({message, wakes}, timeout=patience, return_when="FIRST_COMPLETED")
@@ -124,9 +124,11 @@ class Stream:
         except Exception as error:  # ccxt and aiohttp fail in many ways, and each of them is only a stream that ended
             return f"{type(error).__name__}: {str(error)[:160]}"
         finally:
+            self._listens(False)
             wakes.cancel()
             if client is not None:
-                await client.close()
+                with contextlib.suppress(Exception):  # it is gone either way
+                    await asyncio.wait_for(client.close(), CLOSE_S)
 
     def _none(self, why: str) -> str:
         """This exchange has no stream: REST alone is no trouble, and is said once."""

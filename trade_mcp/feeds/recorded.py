@@ -1,8 +1,10 @@
 """Recorded: what feeds that read files, or make prices up, have in common. All of the past is known, nothing fails."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from trade_mcp.domain.errors import NoPrice
+from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import OrderBook
 
 
@@ -11,6 +13,10 @@ class Recorded:
 
     name: str
     trouble = ""
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """See ``ports.Feed``: nothing is known of them."""
+        return {}
 
     def known_until(self, symbol: str, timeframe: str, *, now: datetime) -> datetime:
         """See ``ports.Feed``."""

@@ -36,6 +36,7 @@ def load_settings(
         settings = Settings.model_validate(merged(layers))
     except ValidationError as error:
         raise complaint(error, layers) from None
+    settings.check_prices()
     settings.check_strategies()
     _ = settings.policy  # [limits] are judged now, not at the first order
     return settings

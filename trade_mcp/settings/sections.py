@@ -123,19 +123,31 @@ class DeskSettings(Section):
         return "" if self.exchange_url is None else self.exchange_url.get_secret_value()
 
     @property
+    def practises(self) -> bool:
+        """Whether the exchange is one on this machine: a practice exchange."""
+        return bool(HERE.fullmatch(urlsplit(self.base_url).hostname or ""))
+
+    @property
     def ledger_url(self) -> str:
         """Where the ledger is, as an SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.db'}"
 
 
 class FeedSettings(Section):
-    name: Literal["synthetic", "replay"] = "synthetic"
+    name: Literal["synthetic", "replay", "ccxt"] = "synthetic"
+    streaming: bool = True  # ccxt: listen to the exchange's stream; false: ask over REST alone
     data: Annotated[tuple[FilePath, ...], BeforeValidator(listed)] = ()  # candle files of replay
     seed: Annotated[int, Field(ge=0)] = 7  # of synthetic
-    speed: Speed = 60.0  # market seconds per real second
+    speed: Speed = 60.0  # market seconds per real second; ccxt: 1, or that of a practice exchange
     start: Moment | None = None  # None: synthetic's own; replay: after the longest lookback
     spread: Fraction = Decimal("0.0002")  # ask - bid, as a fraction of the price
     symbols: dict[str, str] = {}  # file name -> "BTC/USDT 5m", where the name does not say it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _live(cls, values: Any) -> Any:
+        live = isinstance(values, dict) and values.get("name") == "ccxt"
+        return {"speed": 1.0} | values if live else values
 
     @field_validator("symbols")
     @classmethod
@@ -409,7 +421,7 @@ class Settings(Section):
         """Whose money: "paper", "practice" (an exchange of ours on this machine), "testnet" or "live"."""
         if self.desk.venue == "paper":
             return "paper"
-        if HERE.fullmatch(urlsplit(self.desk.base_url).hostname or ""):
+        if self.desk.practises:
             return "practice"
         return "testnet" if self.desk.sandbox else "live"
 
@@ -434,6 +446,28 @@ class Settings(Section):
         """The tables of every strategy that is on, by name; the default ones are on unless switched off."""
         tables: dict[str, dict[str, Any]] = {name: {} for name in DEFAULT_STRATEGIES} | self.strategies
         return {name: table for name, table in tables.items() if table.get("enabled", True)}
+
+    def check_prices(self) -> None:
+        """Raises BadConfig where the feed does not fit the desk."""
+        desk, feed = self.desk, self.feed
+        if feed.name != "ccxt":
+            if self.mode in ("testnet", "live"):
+                raise BadConfig(
+                    f'feed.name = "{feed.name}": a real exchange is traded on its own prices',
+                    hint='set feed.name = "ccxt"',
+                )
+            return
+        if desk.exchange is None:
+            raise BadConfig("desk.exchange is not set: whose prices?", hint='such as exchange = "binance" in [desk]')
+        if desk.symbols is None:
+            raise BadConfig(
+                "desk.symbols is not set: an exchange has hundreds", hint='such as symbols = ["BTC/USDT"] in [desk]'
+            )
+        if feed.speed == "max" or (feed.speed != 1 and not desk.practises):
+            raise BadConfig(
+                f"feed.speed = {feed.speed}: live prices come at the speed of the clock",
+                hint="leave it out; only a practice exchange on this machine goes faster",
+            )
 
     def check_strategies(self) -> None:
         """Raises BadConfig for a strategy, parameter or weight that does not exist."""

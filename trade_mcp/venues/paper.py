@@ -129,6 +129,7 @@ def open_paper(
     cash: Decimal,
     holdings: Mapping[str, Decimal] | None = None,
     metadata: Path | None = None,
+    instruments: Mapping[str, Instrument] | None = None,
     maker_fee: Decimal | None = None,
     taker_fee: Decimal | None = None,
     fee_currency: str = QUOTE,
@@ -140,14 +141,18 @@ def open_paper(
 ) -> PaperVenue:
     """The paper account in the file ``path``; on first use it gets ``cash`` (``quote`` currency) and ``holdings``.
 
-    ``metadata`` is a file of exchange metadata. Fees are fractions of the notional and replace the instruments' own;
+    ``metadata`` is a file of exchange metadata; without it ``instruments`` are what trades, else sane ones.
+    Fees are fractions of the notional and replace the instruments' own;
     ``fee_currency`` is "quote", "received" or a coin, whose price is ``fee_coin_price`` or its pair in the feed.
     ``new_id`` names a new account instance. Raises BadConfig, ForeignDatabase, ForeignLedger (the account trades
     another feed), SchemaNewer.
     """
     own = {"maker_fee": maker_fee, "taker_fee": taker_fee}
     fees = {name: fee for name, fee in own.items() if fee is not None}
-    known = load_instruments(feed.symbols, path=metadata, prices=_typical_prices(feed))
+    if metadata is not None or not instruments:
+        known = load_instruments(feed.symbols, path=metadata, prices=_typical_prices(feed))
+    else:
+        known = {symbol: instruments[symbol] for symbol in feed.symbols if symbol in instruments}
     rules = Rules(
         instruments={symbol: structs.replace(instrument, **fees) for symbol, instrument in known.items()},
         friction=Friction(spread=spread, slippage=slippage, participation=participation),

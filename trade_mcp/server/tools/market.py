@@ -1,20 +1,25 @@
 """Market tools: what trades here, for how much, and how it got there."""
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.instrument import ZERO, Instrument
+from trade_mcp.office.plain import number
 from trade_mcp.quant.candles import Candles, at_ms
 from trade_mcp.server import errors
 from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.strict import Within
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.arguments import Symbol, Timeframe
+from trade_mcp.server.tools.parts import brief_number
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
 
 FOUND, ROWS, ROWS_MOST = 25, 24, 200
+LEVELS, DEPTH = 10, 50
 
 
 def find_instruments(desk: "App", *, text: Annotated[str, "part of a symbol; all if left out"] = "") -> Body:
@@ -56,6 +61,31 @@ def get_candles(
         "rows": _rows(candles),
         "missing_bars": candles.gap_bars or None,
     }
+
+
+def get_order_book(
+    desk: "App", *, symbol: Symbol, depth: Annotated[int, Within(1, DEPTH), f"levels a side, default {LEVELS}"] = LEVELS
+) -> Body:
+    """Resting orders, best first, each "price,size": whether the size you want is there, and how far down.
+
+    Only live prices have one.
+    """
+    book = desk.market.order_book(symbol, depth)
+    (bid, _), (ask, _) = book.bids[0], book.asks[0]
+    return {
+        "symbol": book.symbol,
+        "at": book.at,
+        "spread": (ask - bid) / ask,
+        "columns": "price,size",
+        "bids": _levels(book.bids),
+        "asks": _levels(book.asks),
+        "bids_worth": brief_number(sum((price * size for price, size in book.bids), ZERO)),
+        "asks_worth": brief_number(sum((price * size for price, size in book.asks), ZERO)),
+    }
+
+
+def _levels(side: Sequence[tuple[Decimal, Decimal]]) -> list[str]:
+    return [f"{number(price)},{number(size)}" for price, size in side]
 
 
 def _instrument(one: Instrument, desk: "App") -> Body:
@@ -102,4 +132,5 @@ TOOLS = (
     Entry(find_instruments, "Find instruments"),
     Entry(get_quotes, "Quotes now"),
     Entry(get_candles, "Candles"),
+    Entry(get_order_book, "Order book"),
 )

@@ -2,11 +2,11 @@
 
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from cli import forked
 from server.serving import environment
 
 GOOD = "timestamp,open,high,low,close,volume\n" + "".join(
@@ -17,14 +17,7 @@ GOOD = "timestamp,open,high,low,close,volume\n" + "".join(
 def run(folder: Path, *words: str, config: str = "", **more: str) -> subprocess.CompletedProcess[str]:
     if config:
         (folder / "trade-mcp.toml").write_text(config)
-    return subprocess.run(
-        [sys.executable, "-m", "trade_mcp", *words],
-        env=environment(folder, **more),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return forked.run(words, environment(folder, **more), folder)
 
 
 def told(done: subprocess.CompletedProcess[str], *said: str, code: int = 2) -> None:

@@ -34,8 +34,8 @@ WRONG = """
 max_trade_risk = 0.01
 [paper]
 taker_fee = 10
-[server]
-port = 8800.5
+[feed]
+seed = 7.5
 [dask]
 capital = 1
 [exits]
@@ -47,7 +47,7 @@ def test_all_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
     said = (
         "paper.taker_fee",
         "10 % is written 0.1",
-        "server.port",
+        "feed.seed",
         "a whole number",
         "dask",
         "desk",

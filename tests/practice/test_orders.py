@@ -121,6 +121,16 @@ def test_an_oco_locks_once_and_ends_as_one(exchange: Running, client: Any, price
     assert client.fetch_balance()["BTC"]["used"] == 0
 
 
+def test_a_leg_that_only_begins_to_trail_ends_nothing(exchange: Running, client: Any, price: float) -> None:
+    asked = oco(price, belowStopPrice=f"{price * 0.999:.2f}", belowTrailingDelta="2000")
+    placed = client.private_post_orderlist_oco(asked)
+    exchange.control.move_on(48 * HOUR_S)
+    lowest = min(candle[3] for candle in client.fetch_ohlcv("BTC/USDT", "1h", limit=48))
+    assert lowest < price * 0.999
+    states = [client.fetch_order(each["orderId"], "BTC/USDT")["info"]["status"] for each in placed["orders"]]
+    assert states == ["NEW", "NEW"]
+
+
 def test_cancelling_a_leg_cancels_its_list(client: Any, price: float) -> None:
     placed = client.private_post_orderlist_oco(oco(price))
     assert [each["orderListId"] for each in client.private_get_openorderlist()] == [placed["orderListId"]]

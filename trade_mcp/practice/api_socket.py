@@ -20,13 +20,13 @@ from trade_mcp.practice.broadcast import Broadcast, Ear
 from trade_mcp.practice.context import Call
 from trade_mcp.practice.conversation import Start
 from trade_mcp.practice.errors import ApiError
-from trade_mcp.practice.exchange import Event
 from trade_mcp.practice.faults import REQUEST, Fault
 from trade_mcp.practice.line import Line
 from trade_mcp.practice.params import Params
 from trade_mcp.practice.routes import API, READ, SOCKET
 from trade_mcp.practice.service import Practice
 from trade_mcp.practice.signing import check_signature, check_time, known_key, socket_payload
+from trade_mcp.practice.teller import Event
 from trade_mcp.practice.weights import weight_of
 
 HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"

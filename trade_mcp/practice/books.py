@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from trade_mcp.domain.errors import BadConfig, ForeignDatabase, ForeignLedger
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.practice.ticket import Leg, Ticket
+from trade_mcp.practice.records import Fill, Late, OrderList
+from trade_mcp.practice.ticket import Ticket
 from trade_mcp.practice.time import Anchor
 
 APPLICATION_ID = 0x74707278  # "tprx"
@@ -48,48 +49,6 @@ CREATE TABLE late (
     number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL, size TEXT NOT NULL, price TEXT NOT NULL,
     maker INTEGER NOT NULL, due_ms INTEGER NOT NULL) STRICT;
 """
-
-
-class Fill(Struct, frozen=True, kw_only=True):
-    """A trade of an account; ``quote`` is what changed hands in the quote currency."""
-
-    number: int
-    account: str
-    symbol: str
-    order_number: int
-    list_id: int
-    buys: bool
-    size: Decimal
-    price: Decimal
-    quote: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-    at_ms: int
-
-
-class OrderList(Struct, frozen=True, kw_only=True):
-    """OCO, OTO or OTOCO."""
-
-    number: int
-    account: str
-    symbol: str
-    client_id: str
-    contingency: str  # "OCO" or "OTO"
-    created_ms: int
-    legs: tuple[tuple[Leg, int], ...]  # what each order is, and its number
-    live: bool = True
-
-
-class Late(Struct, frozen=True):
-    """A trade that is told later than it happened."""
-
-    number: int
-    order_number: int
-    size: Decimal
-    price: Decimal
-    maker: bool
-    due_ms: int
 
 
 class Books:

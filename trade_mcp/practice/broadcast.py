@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.practice import market_events as say
-from trade_mcp.practice.exchange import Event
 from trade_mcp.practice.service import Practice
 from trade_mcp.practice.sources import AllTickers, Ladders, Source, open_source
 from trade_mcp.practice.streams import Stream
+from trade_mcp.practice.teller import Event
 
 type Instead = Callable[[], Any] | None
 

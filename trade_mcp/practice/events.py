@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.practice.books import Fill, OrderList
 from trade_mcp.practice.listing import Listing
+from trade_mcp.practice.records import Fill, OrderList
 from trade_mcp.practice.ticket import Stage, State, Ticket
 
 

@@ -21,10 +21,11 @@ from trade_mcp.ports import Feed
 from trade_mcp.practice.accounts import Key
 from trade_mcp.practice.books import Books
 from trade_mcp.practice.context import Context
-from trade_mcp.practice.exchange import Event, Exchange, Listener
+from trade_mcp.practice.exchange import Exchange
 from trade_mcp.practice.faults import Fault, Faults
 from trade_mcp.practice.listing import list_pairs
 from trade_mcp.practice.market import Market
+from trade_mcp.practice.teller import Event, Listener
 from trade_mcp.practice.time import ExchangeTime, first_anchor
 from trade_mcp.practice.weights import Limits
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from trade_mcp.practice import asked, views
-from trade_mcp.practice.books import OrderList
 from trade_mcp.practice.context import Call
 from trade_mcp.practice.errors import (
     DUPLICATE,
@@ -18,6 +17,7 @@ from trade_mcp.practice.errors import (
 )
 from trade_mcp.practice.events import said
 from trade_mcp.practice.listing import MAKER_FEE, TAKER_FEE, Pair
+from trade_mcp.practice.records import OrderList
 from trade_mcp.practice.ticket import State, Ticket
 
 DAY_MS = 86_400_000

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from trade_mcp.practice.books import Books, Fill, OrderList
+from trade_mcp.practice.books import Books
 from trade_mcp.practice.events import on_book, said
 from trade_mcp.practice.listing import Listing
+from trade_mcp.practice.records import Fill, OrderList
 from trade_mcp.practice.ticket import Ticket
 
 

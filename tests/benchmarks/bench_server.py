@@ -53,6 +53,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_risk": {},
     "get_quotes": {},
     "get_signals": {},
+    "scan_market": {},
+    "get_performance": {},
     "get_candles": {"symbol": "BTC/USDT"},
     "find_instruments": {},
     "list_orders": {"status": "all"},

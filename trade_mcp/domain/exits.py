@@ -42,14 +42,15 @@ class ExitPlan(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def parts(self) -> tuple[tuple[str, Decimal | Distance], ...]:
         """Every price and distance of it with the name it goes by."""
-        named = (
+        named = [
             ("stop_loss", self.stop),
             ("take_profit", self.target),
             ("trailing", self.trail),
             ("break_even", self.break_even),
-            *(("ladder", rung.at) for rung in self.rungs),
-        )
-        return tuple((name, part) for name, part in named if part is not None)
+        ]
+        if self.rungs:
+            named += [("ladder", rung.at) for rung in self.rungs]
+        return tuple([(name, part) for name, part in named if part is not None])
 
     @property
     def needs_range(self) -> bool:
@@ -93,6 +94,8 @@ class Levels(Struct, frozen=True, gc=False, omit_defaults=True):
         >>> Levels(stop=Decimal(95), trail=Distance(fraction=Decimal("0.02")), peak=Decimal(100)).stop_price
         Decimal('98.00')
         """
+        if self.trail is None and self.even_at is None:  # most of them: this is asked at every order
+            return self.stop
         fixed = self.fixed_stop
         if self.trail is None or self.peak is None:
             return fixed

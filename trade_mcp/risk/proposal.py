@@ -68,7 +68,7 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     spends: Decimal | None = None  # cash an entry may need, slippage and taker fee included
     replacing: Collection[str] = ()  # ids of live orders that the order takes the place of
     held: Decimal = ZERO  # base units of the position
-    free: Decimal = ZERO  # of these, what no live sell takes
+    free: Decimal = ZERO  # of these, what no live sell takes; of a sell only
     now: Standing | None = None  # the book without this order
     equity: Decimal | None = None
     notional: Decimal | None = None
@@ -97,7 +97,6 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
     ``holdings``, so a reduction never crosses zero.
     """
     held = book.position(order.symbol).size
-    free = held - _selling(book, order, replacing)
     quote = _sound_quote(view.quote)
     if unsound := _unsound_number(order, asked):
         kind = Kind.ENTRY if order.side is Side.BUY else Kind.REDUCE
@@ -113,7 +112,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
             price=_lowest(order, quote),
             replacing=replacing,
             held=held,
-            free=free,
+            free=held - _selling(book, order, replacing),
         )
     now = standing(book, view.marks)
     price = max(filter(None, (quote.ask, order.limit_price, order.trigger_price))) if quote is not None else None
@@ -136,7 +135,6 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
         stop=stop,
         spends=spends,
         held=held,
-        free=free,
         now=now,
         equity=now.equity,
         notional=notional,
@@ -189,7 +187,10 @@ def _unsound_plan(plan: ExitPlan | None) -> tuple[str, str] | None:
                 return unsound
         elif not sound(level):
             return field, str(level)
-    return next((("ladder", str(rung.share)) for rung in plan.rungs if not sound(rung.share)), None)
+    for rung in plan.rungs:
+        if not sound(rung.share):
+            return "ladder", str(rung.share)
+    return None
 
 
 def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
@@ -202,8 +203,10 @@ def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
 def _unsound_distance(field: str, distance: Distance | None) -> tuple[str, str] | None:
     if distance is None:
         return None
-    numbers = [number for number in (distance.said, distance.amount) if number is not None]
-    return next(((field, str(number)) for number in numbers if not sound(number)), None)
+    for number in (distance.said, distance.amount):
+        if number is not None and not sound(number):
+            return field, str(number)
+    return None
 
 
 def _sound_quote(quote: Quote | None) -> Quote | None:

@@ -45,6 +45,7 @@ class Standing(Struct, frozen=True, gc=False):
     orders: int  # live ones; a group of exits counts once
     notionals: dict[str, Decimal]
     losses: dict[str, Decimal]
+    slots: frozenset[str]  # symbols that hold one: a position that is not dust, or an entry in flight
 
 
 def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
@@ -53,7 +54,10 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     notionals: dict[str, Decimal] = {}
     losses: dict[str, Decimal] = {}
     unpriced: list[str] = []
+    slots: set[str] = set()
     for symbol, position in book.positions.items():
+        if not position.dust:
+            slots.add(symbol)
         mark = marks.get(symbol)
         if mark is None or not sound(mark):
             unpriced.append(symbol)
@@ -68,7 +72,8 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     for order in book.orders.values():
         groups.add(order.group or order.order_id)
         if order.side is Side.BUY:
-            symbol, open_size = order.symbol, order.open_size
+            symbol, open_size = order.symbol, order.size - order.filled
+            slots.add(symbol)
             reserved += open_size * order.worst_price
             notionals[symbol] = notionals.get(symbol, ZERO) + open_size * expected_price(order)
             losses[symbol] = losses.get(symbol, ZERO) + entry_loss(order)
@@ -81,6 +86,7 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
         len(groups),
         notionals,
         losses,
+        frozenset(slots),
     )
 
 

@@ -85,7 +85,8 @@ def holdings(proposal: Proposal, policy: Policy) -> Verdict | None:
 
 def open_positions(proposal: Proposal, policy: Policy) -> Verdict:
     """Symbols that hold a slot, entries in flight included, with this one."""
-    after = len(proposal.book.open_positions | {proposal.symbol})
+    slots = proposal.now.slots if proposal.now is not None else proposal.book.open_positions
+    after = len(slots) + (proposal.symbol not in slots)
     return Verdict("open_positions", after <= policy.max_open_positions, after, policy.max_open_positions)
 
 

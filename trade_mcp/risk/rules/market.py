@@ -81,7 +81,7 @@ def fresh_quote(proposal: Proposal, policy: Policy) -> Verdict:
     if quote is None:
         return Verdict("fresh_quote", False, None, limit, ("missing", proposal.symbol, view.quote_problem))
     overdue = quote.overdue_s(view.now)
-    if not (sound(quote.bid) and sound(quote.ask) and quote.bid <= quote.ask):
+    if proposal.quote is None and not (sound(quote.bid) and sound(quote.ask) and quote.bid <= quote.ask):
         return Verdict("fresh_quote", False, overdue, limit, ("unsound", proposal.symbol, f"{quote.bid}/{quote.ask}"))
     return Verdict("fresh_quote", overdue <= limit, overdue, limit, ("age", proposal.symbol))
 
@@ -95,7 +95,8 @@ def price_band(proposal: Proposal, policy: Policy) -> Verdict | None:
     for price in (order.limit_price, order.trigger_price):
         if price is not None and abs(price - quote.ask) > most * quote.ask:
             return Verdict("price_band", False, abs(price - quote.ask) / quote.ask, most, ("limit", price, quote.ask))
-    closes = sorted(close for close in (proposal.view.recent or ())[-RECENT:] if sound(close))
+    closes = [close for close in (proposal.view.recent or ())[-RECENT:] if sound(close)]
+    closes.sort()
     if not closes:
         return Verdict("price_band", False, None, policy.max_jump, ("history", proposal.symbol))
     usual, mid = closes[len(closes) // 2], quote.mid

@@ -10,6 +10,7 @@ from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
 from trade_mcp.risk.verdict import Verdict
 
+AGREED = Verdict("venue_break", True, None, None, ("", ""))
 PROTECTIVE = frozenset({Role.CLOSE, Role.STOP, Role.TARGET})
 
 
@@ -65,5 +66,7 @@ def watcher_alive(proposal: Proposal, policy: Policy) -> Verdict:
 def venue_break(proposal: Proposal, policy: Policy) -> Verdict:
     """Book and venue agree about both currencies of the symbol."""
     breaks = proposal.book.breaks
+    if not breaks:
+        return AGREED
     broken = next((currency for currency in proposal.symbol.split("/") if currency in breaks), "")
     return Verdict("venue_break", not broken, None, None, (broken, breaks.get(broken, "")))

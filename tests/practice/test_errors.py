@@ -40,6 +40,7 @@ MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.0
         (LIMIT | {"price": "50000", "timeInForce": "NEVER"}, ccxt.BadRequest, "-1115"),
         (MARKET | {"newClientOrderId": "no spaces"}, ccxt.BadRequest, "-1100"),
         (MARKET | {"symbol": "NOSUCH"}, ccxt.BadSymbol, "-1121"),
+        (MARKET | {"strategyId": "7", "strategyType": "8"}, ccxt.ExchangeError, "-1134"),
         (
             {**MARKET, "type": "STOP_LOSS", "side": "SELL", "trailingDelta": "5000"},
             ccxt.BadRequest,

@@ -18,6 +18,7 @@ KINDS = {kind.value: kind for kind in Kind}
 SIDES = {side.name: side for side in Side}
 IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 ANSWERS = frozenset({"ACK", "RESULT", "FULL"})
+LEAST_STRATEGY = 1_000_000
 type Legs = list[tuple[Leg, Spec]]
 
 
@@ -149,8 +150,7 @@ def _spec(
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     if quantity is None and quote_quantity is None:
         raise missing(size)
-    if not prefix:
-        _ignored(params)
+    _strategy(params, name("strategyId"), name("strategyType"))
     spec = {"quantity": quantity} if quantity is not None else {"quote_quantity": quote_quantity}
     stp = params.text("selfTradePreventionMode") or "NONE"
     return Spec(symbol=pair.symbol, side=side, kind=kind, client_id=client_id, stp=stp, **read, **spec)
@@ -170,7 +170,9 @@ def _in_force(params: Params, name: str, kind: Kind) -> TimeInForce | None:
     return IN_FORCE.get(said or "")
 
 
-def _ignored(params: Params) -> None:
-    """Read, kept by the real exchange for the bot's own bookkeeping, and without a meaning here."""
-    for name in ("strategyId", "strategyType", "computeCommissionRates"):
-        params.text(name)
+def _strategy(params: Params, id_: str, type_: str) -> None:
+    """A bot's own bookkeeping: read and checked, and without a meaning here."""
+    params.integer(id_)
+    kind = params.integer(type_)
+    if kind is not None and kind < LEAST_STRATEGY:
+        raise ApiError(-1134, f"`{type_}` was less than {LEAST_STRATEGY}.")

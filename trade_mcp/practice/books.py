@@ -237,12 +237,10 @@ class Books:
         row = self._db.execute("SELECT content FROM lists WHERE number = ?", (number,)).fetchone()
         return msgspec.json.decode(row[0], type=OrderList)
 
-    def order_lists(self, account: str, *, live: bool, limit: int) -> list[OrderList]:
-        rows = self._db.execute(
-            "SELECT content FROM lists WHERE account = ? AND live >= ? ORDER BY number DESC LIMIT ?",
-            (account, int(live), limit),
-        )
-        return [msgspec.json.decode(row[0], type=OrderList) for row in rows][::-1]
+    def order_lists(self, account: str) -> list[OrderList]:
+        """Of an account, oldest first."""
+        rows = self._db.execute("SELECT content FROM lists WHERE account = ? ORDER BY number", (account,))
+        return [msgspec.json.decode(row[0], type=OrderList) for row in rows]
 
     def sums(self) -> dict[str, Any]:
         """How much there is of each kind of row, and every transfer by account and asset."""

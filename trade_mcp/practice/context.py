@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from trade_mcp.practice.accounts import Key
+from trade_mcp.practice.errors import ApiError
 from trade_mcp.practice.exchange import Exchange
 from trade_mcp.practice.faults import Faults
+from trade_mcp.practice.listing import Pair
 from trade_mcp.practice.params import Params
 from trade_mcp.practice.weights import Limits
 
+DAY_MS = 86_400_000
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -57,6 +60,17 @@ class Call:
     @property
     def account(self) -> str:
         return self.key.account
+
+    def pair(self) -> Pair:
+        """That of ``symbol``. Raises -1102, -1121."""
+        return self.exchange.pair(self.params.need("symbol"))
+
+    def day_span(self) -> tuple[int | None, int | None]:
+        """startTime and endTime, at most a day apart. Raises -1127."""
+        start, end = self.params.integer("startTime"), self.params.integer("endTime")
+        if start is not None and end is not None and end - start > DAY_MS:
+            raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+        return start, end
 
 
 def new_client_id() -> str:

@@ -38,21 +38,21 @@ def exchange_info(call: Call) -> dict[str, Any]:
 
 
 def depth(call: Call) -> dict[str, Any]:
-    pair, limit = _pair(call), call.params.count("limit", 100, 5000)
+    pair, limit = call.pair(), call.params.count("limit", 100, 5000)
     at = call.exchange.time.book_at(call.at)
     number, bids, asks = call.exchange.market.depth(pair.symbol, at, limit)
     return {"lastUpdateId": number, "bids": _levels(bids), "asks": _levels(asks)}
 
 
 def trades(call: Call) -> list[dict[str, Any]]:
-    pair, limit = _pair(call), call.params.count("limit", 500, 1000)
+    pair, limit = call.pair(), call.params.count("limit", 500, 1000)
     first = call.params.integer("fromId")
     found = _prints(call, pair, limit, first)
     return [public_trade(each, call.exchange) for each in found]
 
 
 def agg_trades(call: Call) -> list[dict[str, Any]]:
-    pair, limit = _pair(call), call.params.count("limit", 500, 1000)
+    pair, limit = call.pair(), call.params.count("limit", 500, 1000)
     start, end = _times(call)
     found = _prints(call, pair, limit, call.params.integer("fromId"))
     return [
@@ -72,7 +72,7 @@ def agg_trades(call: Call) -> list[dict[str, Any]]:
 
 
 def klines(call: Call) -> list[list[Any]]:
-    pair, interval = _pair(call), call.params.need("interval")
+    pair, interval = call.pair(), call.params.need("interval")
     call.params.text("timeZone")
     start, end = _times(call)
     limit = call.params.count("limit", 500, 1000)
@@ -81,7 +81,7 @@ def klines(call: Call) -> list[list[Any]]:
 
 
 def average_price(call: Call) -> dict[str, Any]:
-    pair = _pair(call)
+    pair = call.pair()
     minutes = int(pair.number("NOTIONAL", "avgPriceMins")) or 5
     price = call.exchange.market.average(pair.symbol, call.at, minutes)
     return {"mins": minutes, "price": said(price), "closeTime": call.exchange.time.shown_ms(call.at)}
@@ -191,10 +191,6 @@ def _kline(bar: Bar, exchange: Exchange) -> list[Any]:
 
 def _levels(levels: list[tuple[Decimal, Decimal]]) -> list[list[str]]:
     return [[said(price), said(size)] for price, size in levels]
-
-
-def _pair(call: Call) -> Pair:
-    return call.exchange.pair(call.params.need("symbol"))
 
 
 def _pairs(call: Call) -> list[Pair]:

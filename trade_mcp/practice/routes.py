@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from trade_mcp.practice import public, signed
+from trade_mcp.practice import account, order_lists, orders, public
 from trade_mcp.practice.context import Call
 
 
@@ -31,31 +31,31 @@ API: dict[str, Route] = {
     "GET ticker/24hr": Route(public.ticker_24hr),
     "GET ticker/price": Route(public.ticker_price),
     "GET ticker/bookTicker": Route(public.book_ticker),
-    "POST order": Route(signed.place, TRADE),
-    "POST order/test": Route(signed.place_test, TRADE),
-    "GET order": Route(signed.query, READ),
-    "DELETE order": Route(signed.cancel, TRADE),
-    "POST order/cancelReplace": Route(signed.cancel_replace, TRADE),
-    "GET openOrders": Route(signed.open_orders, READ),
-    "DELETE openOrders": Route(signed.cancel_all, TRADE),
-    "GET allOrders": Route(signed.all_orders, READ),
-    "GET myTrades": Route(signed.my_trades, READ),
-    "POST order/oco": Route(signed.place_list("order/oco"), TRADE),
-    "POST orderList/oco": Route(signed.place_list("orderList/oco"), TRADE),
-    "POST orderList/oto": Route(signed.place_list("orderList/oto"), TRADE),
-    "POST orderList/otoco": Route(signed.place_list("orderList/otoco"), TRADE),
-    "GET orderList": Route(signed.query_list, READ),
-    "DELETE orderList": Route(signed.cancel_list, TRADE),
-    "GET openOrderList": Route(signed.open_lists, READ),
-    "GET allOrderList": Route(signed.all_lists, READ),
-    "GET account": Route(signed.account, READ),
-    "GET account/commission": Route(signed.commission, READ),
-    "GET rateLimit/order": Route(signed.order_counts, READ),
+    "POST order": Route(orders.place, TRADE),
+    "POST order/test": Route(orders.place_test, TRADE),
+    "GET order": Route(orders.query, READ),
+    "DELETE order": Route(orders.cancel, TRADE),
+    "POST order/cancelReplace": Route(orders.cancel_replace, TRADE),
+    "GET openOrders": Route(orders.open_orders, READ),
+    "DELETE openOrders": Route(orders.cancel_all, TRADE),
+    "GET allOrders": Route(orders.all_orders, READ),
+    "GET myTrades": Route(account.my_trades, READ),
+    "POST order/oco": Route(order_lists.placing("order/oco"), TRADE),
+    "POST orderList/oco": Route(order_lists.placing("orderList/oco"), TRADE),
+    "POST orderList/oto": Route(order_lists.placing("orderList/oto"), TRADE),
+    "POST orderList/otoco": Route(order_lists.placing("orderList/otoco"), TRADE),
+    "GET orderList": Route(order_lists.query, READ),
+    "DELETE orderList": Route(order_lists.cancel, TRADE),
+    "GET openOrderList": Route(order_lists.all_open, READ),
+    "GET allOrderList": Route(order_lists.every, READ),
+    "GET account": Route(account.account, READ),
+    "GET account/commission": Route(account.commission, READ),
+    "GET rateLimit/order": Route(account.order_counts, READ),
 }
 SAPI: dict[str, Route] = {
     "GET system/status": Route(public.system_status),
-    "GET asset/tradeFee": Route(signed.trade_fee, READ),
-    "GET account/apiRestrictions": Route(signed.restrictions, READ),
+    "GET asset/tradeFee": Route(account.trade_fee, READ),
+    "GET account/apiRestrictions": Route(account.restrictions, READ),
     "GET capital/config/getall": Route(public.nothing, READ),
     "GET margin/allPairs": Route(public.nothing),
     "GET margin/isolated/allPairs": Route(public.nothing, READ),

@@ -228,7 +228,7 @@ def test_who_does_not_read_is_cut_off(exchange: Running, monkeypatch: pytest.Mon
     monkeypatch.setattr(line, "MOST_WAITING", 20)
     asked = {"symbol": "BTCUSDT", "interval": "1m", "limit": 1000}
     with listening(exchange, API) as deaf, pytest.raises(ConnectionClosed):
-        for _ in range(120):
+        for _ in range(80):
             deaf.send("klines", asked)
         deaf.socket.ping().wait(30)
         deaf.hear(lambda _: False)

@@ -9,7 +9,7 @@ import msgspec
 from trade_mcp.practice.faults import STREAM, Fault, Faults
 
 MOST_WAITING = 20_000  # messages for a client that does not read; then it is cut off
-HELD_S = 1.0  # a message that waits to be overtaken waits no longer
+HELD_S = 0.5  # a message that waits to be overtaken waits no longer
 type Send = Callable[[str], Awaitable[None]]
 
 

@@ -156,6 +156,15 @@ class Script:
         assert (await within(client.watch_bids_asks([SYMBOL])))[SYMBOL]["bid"] > 0
         assert (await within(client.watch_trades(SYMBOL)))[-1]["price"] > 0
 
+        self.control("/faults", fault="other_event", where="stream ethusdt@miniTicker", lasts_s=1)
+        try:
+            await within(client.watch_ticker("ETH/USDT"), 0.5)
+        except TimeoutError:  # ccxt takes no other event for it
+            pass
+        else:
+            raise AssertionError("another event was taken for a ticker")
+        assert (await within(client.watch_ticker("ETH/USDT")))["last"] > 0
+
         seen = [
             asyncio.ensure_future(watch())
             for watch in (client.watch_orders, client.watch_my_trades, client.watch_balance)

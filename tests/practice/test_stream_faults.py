@@ -1,7 +1,6 @@
 """Faults of streams and of requests over a socket strike where and as often as told, and can be taken back."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -202,24 +201,3 @@ def test_a_late_answer_holds_up_no_other(exchange: Running, user: Listener) -> N
     exchange.control.add({"fault": "delay", "where": "ws time", "seconds": 0.5, "count": 1})
     slow, fast = user.send("time"), user.send("ping")
     assert [user.next()["id"], user.next()["id"]] == [fast, slow]
-
-
-# What ccxt makes of it
-
-
-def test_ccxt_waits_for_ever_for_a_ticker_that_comes_as_another_event(exchange: Running) -> None:
-    import asyncio
-
-    async def watch() -> Any:
-        client = exchange.socket_client(enableRateLimit=False)
-        try:
-            await client.load_markets()
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.watch_ticker("BTC/USDT"), 0.7)
-            exchange.control.clear()
-            return await asyncio.wait_for(client.watch_ticker("BTC/USDT"), 30)
-        finally:
-            await client.close()
-
-    exchange.control.add({"fault": "other_event", "where": "stream *@miniTicker"})
-    assert asyncio.run(watch())["last"] > 0

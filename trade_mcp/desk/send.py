@@ -120,7 +120,11 @@ class Sender:
             self._end((order,), Status.NEVER_PLACED, "the venue does not know it")
 
     def _refused_there(self, orders: tuple[Order, ...], why: str) -> None:
-        known = [report for order in orders if (report := self._venue.order(order)) is not None]
+        try:
+            known = [report for order in orders if (report := self._venue.order(order)) is not None]
+        except VenueUnreachable as lost:  # it stays PENDING: refused as a duplicate, it may live there
+            log.warning("order refused, not looked up", orders=[o.order_id for o in orders], error=lost.message)
+            return
         if known:  # refused as a duplicate: our id lives there already
             self.record(known)
         else:

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 import ccxt
 import requests
 import structlog
-from requests.adapters import HTTPAdapter
 
 from trade_mcp.domain.errors import BadConfig, FeedError, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.ports import Clock
 from trade_mcp.venues.exchange_budget import Budget, Purpose
+from trade_mcp.venues.exchange_connection import Connection
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
 from trade_mcp.venues.exchange_markets import Markets, kept_markets
 
@@ -216,7 +216,7 @@ class Exchange:
         code = TIME_CODES.get(self.name)
         return code is not None and isinstance(error, ccxt.InvalidNonce) and code in str(error).replace(" ", "")
 
-    def _heard(self, response: requests.Response, **_: Any) -> None:
+    def _heard(self, response: requests.Response) -> None:
         """Every answer comes by here: its weight is noted, and what is no JSON goes no further (ccxt would read a web
         page as an order, or a price, of which nothing is known)."""
         self.budget.note(response.headers)
@@ -225,12 +225,7 @@ class Exchange:
 
     def _client(self) -> Any:
         client = self._made(getattr(ccxt, self.name))
-        session = requests.Session()
-        session.trust_env = False
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16, max_retries=0))
-        session.hooks["response"] = [self._heard]
-        client.session = session
+        client.session = Connection(self._heard)
         return client
 
     def _made(self, kind: Callable[[dict[str, Any]], Any]) -> Any:

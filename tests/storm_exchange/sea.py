@@ -166,4 +166,3 @@ def buy(order_id: str = "a", size: Any = "1", symbol: str = "BTC/USDT", **more: 
     more = {"exits": STOP_2} | more
     amount = {} if "notional" in more else {"size": D(size)}
     return OrderRequest(order_id=order_id, symbol=symbol, side=Side.BUY, **amount, **more)
-

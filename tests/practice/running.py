@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ccxt
 
@@ -97,6 +97,7 @@ def running(
                 **options,
             )
         )
+        opened[0].kill = _not_here  # type: ignore[method-assign]
         return opened[0]
 
     def run() -> None:
@@ -123,6 +124,10 @@ def running(
         for listener in listeners:
             listener.close()
         assert not thread.is_alive(), "the practice exchange did not stop"
+
+
+def _not_here() -> NoReturn:
+    raise AssertionError("a thread cannot be killed: take running_child")
 
 
 class Child(Running):

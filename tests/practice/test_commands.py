@@ -14,11 +14,18 @@ from server.serving import environment, free_port
 from trade_mcp.domain.errors import BadInput, TradeError
 from trade_mcp.practice.remote import Remote
 
+DESK = {  # of a desk that trades on a practice exchange
+    "TRADE_MCP_EXCHANGE_URL": "http://127.0.0.1:9100",
+    "TRADE_MCP_DESK__VENUE": "ccxt",
+    "TRADE_MCP_DESK__EXCHANGE": "binance",
+    "TRADE_MCP_DESK__SYMBOLS": "BTC/USDT",
+}
 
-def command(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+
+def command(folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "trade_mcp", "practice", *arguments],
-        env=environment(folder),
+        env=environment(folder, **more),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -58,11 +65,12 @@ def test_it_runs_and_tells_its_books(tmp_path: Path) -> None:
         (["--faults", "missing.toml"], "cannot be read"),
         (["--feed", "replay"], "--data"),
         (["--exchange-info", "missing.json"], "cannot be read"),
+        (["--feed", "ccxt"], "from a practice exchange"),
     ],
 )
 def test_bad_usage_says_what_is_wrong(tmp_path: Path, arguments: list[str], said: str) -> None:
     ports = ["--port", str(free_port()), "--control-port", str(free_port())]
-    ended = command(tmp_path, *ports, *arguments)
+    ended = command(tmp_path, *ports, *arguments, **DESK)
     assert (ended.returncode, said in ended.stderr) == (2, True), ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -7,7 +7,9 @@ import ccxt
 import pytest
 
 from practice.running import running
+from trade_mcp.app import open_feed
 from trade_mcp.feeds.replay import replay_feed
+from trade_mcp.settings import load_settings
 
 FILES = ("binance_BTCUSDT_5m_2022-12_2023-10.parquet", "binance_SOLUSDT_5m_2022-12_2023-10.parquet")
 
@@ -55,3 +57,18 @@ def test_when_the_recording_is_over_the_price_stays(shared_data: Path, tmp_path:
         assert last == float(feed.candles("BTC/USDT", "5m", now=feed.end, limit=1).close[0])
         assert client.fetch_order(resting["id"], "BTC/USDT")["status"] == "open"
         assert client.create_order("BTC/USDT", "market", "buy", 0.001)["status"] == "closed"
+
+
+def test_live_prices_of_another_exchange(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with running(tmp_path / "there") as there:
+        env = {"TRADE_MCP_EXCHANGE_URL": there.url, "TRADE_MCP_DESK__DATA_DIR": str(tmp_path)}
+        desk = {"exchange": "binance", "symbols": ["BTC/USDT"]}
+        settings = load_settings(env=env, overrides={"desk": desk, "feed": {"name": "ccxt"}})
+        with running(tmp_path, feed=open_feed(settings)) as here:
+            client = here.client()
+            client.load_markets()
+            theirs, ours = there.client().fetch_ticker("BTC/USDT")["last"], client.fetch_ticker("BTC/USDT")["last"]
+            assert ours == pytest.approx(theirs, rel=0.01)  # a minute may have passed between the two
+            order = client.create_order("BTC/USDT", "market", "buy", 0.001)
+            assert order["average"] == pytest.approx(theirs, rel=0.02)

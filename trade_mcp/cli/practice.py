@@ -2,16 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from trade_mcp.cli.options import Config, For, Json, say, seconds, writable
 from trade_mcp.domain.errors import BadInput
-
-if TYPE_CHECKING:
-    from trade_mcp.ports import Feed
-    from trade_mcp.settings import Settings
 
 PORT, CONTROL_PORT = 9100, 9101
 USUAL = "practice-key:practice-secret:USDT=10000"
@@ -75,7 +71,7 @@ def practice(
     """
     if context.invoked_subcommand is not None:
         return
-    _check_host(host, beyond_localhost)
+    _check_usable(host, beyond_localhost)
     if speed is not None and not 0 < speed <= 100_000:
         raise BadInput(f"--speed {speed:g} is out of range", hint="above 0, up to 100000")
     from trade_mcp import logs
@@ -88,17 +84,24 @@ def practice(
     plan = [] if faults is None else read_plan(faults)
     files = [str(path.absolute()) for path in data or ()] or None
     name = feed or ("replay" if files else "synthetic")
-    settings = load_settings(config, overrides={"feed": {"name": name, "data": files, "start": start}})
+    told_prices = {"name": name, "data": files, "start": start}
+    settings = load_settings(config, overrides={"feed": told_prices, "desk": {"venue": "paper"}})  # whatever a desk has
+    if name == "ccxt" and settings.desk.practises:
+        raise BadInput(
+            "prices would come from a practice exchange, perhaps from this one",
+            hint="unset TRADE_MCP_EXCHANGE_URL, which is a desk's",
+        )
     books = state or settings.desk.data_dir / "practice.db"
     writable(books.parent)
     logs.configure("practice")
     logs.hide(key.secret for key in keys.values())
+    from trade_mcp.app import open_feed
     from trade_mcp.practice.service import Practice, open_practice
     from trade_mcp.practice.serving import serve
     from trade_mcp.role import until_told
     from trade_mcp.server.listening import bracketed, listen
 
-    prices = _prices(settings)
+    prices = open_feed(settings)
 
     def open_() -> Practice:
         return open_practice(
@@ -146,20 +149,19 @@ def status(control_port: ControlPort = CONTROL_PORT, as_json: Json = False) -> N
         raise typer.Exit(1)
 
 
-def _check_host(host: str, beyond_localhost: bool) -> None:
+def _check_usable(host: str, beyond_localhost: bool) -> None:
+    from importlib.util import find_spec
+
     from trade_mcp.server.listening import is_local
 
+    if find_spec("websockets") is None:
+        hint = "pip install 'trade-mcp[practice]', or uv sync --extra practice"
+        raise BadInput("the practice exchange needs the package websockets", hint=hint)
     if not is_local(host) and not beyond_localhost:
         raise BadInput(
             f"--host {host} would let other machines trade here, with keys that travel unencrypted",
             hint="say it twice if that is meant: --beyond-localhost as well",
         )
-
-
-def _prices(settings: "Settings") -> "Feed":
-    from trade_mcp.app import open_feed
-
-    return open_feed(settings)
 
 
 def _begun(told: dict[str, Any]) -> str:

@@ -25,7 +25,9 @@ class Key(Struct, frozen=True):
 
 
 def parse_accounts(texts: Iterable[str]) -> dict[str, Key]:
-    """Keys by key from ``KEY:SECRET:BALANCES[:PERMISSIONS[:NAME]]``. Raises BadInput, which never shows a secret.
+    """Keys by key from ``KEY:SECRET:BALANCES[:PERMISSIONS[:NAME]]``.
+
+    Raises BadInput, which counts the accounts and quotes none: a part in the wrong place may be the secret.
 
     >>> parse_accounts(["k:s:USDT=10,BTC=0.5:read"])["k"].deposit["BTC"]
     Decimal('0.5')
@@ -35,17 +37,17 @@ def parse_accounts(texts: Iterable[str]) -> dict[str, Key]:
         parts = text.split(":")
         if not 3 <= len(parts) <= 5 or not parts[0] or not parts[1]:
             raise BadInput(f"--account number {number} is no account", hint=EXAMPLE)
-        key, secret, balances, permissions, name = (*parts, "", "")[:5] if len(parts) < 5 else parts
+        key, secret, balances, permissions, name = parts + [""] * (5 - len(parts))
         asked = frozenset(permissions.split("+")) if permissions else frozenset({"read", "trade"})
-        if unknown := asked - PERMISSIONS:
-            raise BadInput(f"--account {key}: unknown permission {min(unknown)!r}", hint="read, trade, withdraw")
+        if asked - PERMISSIONS:
+            raise BadInput(f"--account number {number} has an unknown permission", hint="read, trade, withdraw")
         if key in keys:
-            raise BadInput(f"--account {key} is given twice", hint="several keys may share a NAME")
-        keys[key] = Key(key, secret, name or key, asked, _balances(key, balances))
+            raise BadInput(f"the key of --account number {number} is given twice", hint="several keys may share a NAME")
+        keys[key] = Key(key, secret, name or key, asked, _balances(balances, number))
     return keys
 
 
-def _balances(key: str, text: str) -> dict[str, Decimal]:
+def _balances(text: str, number: int) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for part in filter(None, text.split(",")):
         asset, _, said = part.partition("=")
@@ -54,6 +56,6 @@ def _balances(key: str, text: str) -> dict[str, Decimal]:
         except InvalidOperation:
             amount = Decimal("NaN")
         if not asset or not amount.is_finite() or amount < 0:
-            raise BadInput(f"--account {key}: {part!r} is no balance", hint="USDT=10000")
+            raise BadInput(f"--account number {number}: one of its balances is no balance", hint="USDT=10000,BTC=0.5")
         found[asset.upper()] = amount
     return found

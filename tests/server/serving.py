@@ -133,7 +133,7 @@ class Served:
         return (self.folder / "stderr").read_text("utf-8")
 
 
-def until(done: Callable[[], bool], *, within_s: float = 20) -> None:
+def until(done: Callable[[], bool], *, within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -19,7 +19,10 @@ LOOK_S = 3.0  # between two looks of the watchdog
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # before a stream that ended is begun again
 STEADY_S = 60.0  # after one that lived so long the first of these pauses is enough
 CLOSE_S = 3.0
-METHODS = (("watchBidsAsks", "watch_bids_asks"), ("watchTickers", "watch_tickers"))  # the better one first
+METHODS = (  # capability, method, where ccxt keeps what it heard; the better one first
+    ("watchBidsAsks", "watch_bids_asks", "bidsasks"),
+    ("watchTickers", "watch_tickers", "tickers"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -103,19 +106,21 @@ class Stream:
         patience: float | None = FIRST_S
         try:
             client = self._client()
-            if (name := _watches(client.has)) is None:
+            names = next((names for capability, *names in METHODS if client.has.get(capability)), None)
+            if names is None:
                 return self._none("there is no stream of bid and ask")
-            method = getattr(client, name)
+            watch, kept = (getattr(client, name) for name in names)
             self._listens(True)
             while True:
-                message = asyncio.ensure_future(method(list(self._symbols)))
+                message = asyncio.ensure_future(watch(list(self._symbols)))
                 done, _ = await asyncio.wait({message, wakes}, timeout=patience, return_when="FIRST_COMPLETED")
                 if message not in done:
                     message.cancel()
                     return "" if wakes in done else f"it has sent nothing within {FIRST_S:.0f} s"
                 patience = None
-                for symbol, ticker in _tickers(message.result()):
-                    if symbol in self._symbols and self._heard(symbol, ticker):
+                message.result()  # names one symbol; what came for others in the same moment is only kept
+                for symbol in self._symbols:
+                    if symbol in kept and self._heard(symbol, kept[symbol]):
                         self._lives(symbol)
         except VenueRejected as error:
             return self._none(error.message)
@@ -145,14 +150,3 @@ class Stream:
         if not self.trouble:
             log.warning("the price stream is gone: REST has taken over", exchange=self._name, why=why)
             self.trouble, self._owes = why, owes
-
-
-def _tickers(said: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    """What a watch method answered, by symbol: some answer one ticker, most a table of them."""
-    found = [said] if "symbol" in said else list(said.values())
-    return [(ticker["symbol"], ticker) for ticker in found if isinstance(ticker, Mapping) and ticker.get("symbol")]
-
-
-def _watches(has: Mapping[str, Any]) -> str | None:
-    """The method that streams bid and ask of many symbols; None where an exchange has none."""
-    return next((method for capability, method in METHODS if has.get(capability)), None)

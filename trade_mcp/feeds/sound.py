@@ -7,11 +7,13 @@ from typing import Any
 
 from trade_mcp.feeds.exact import exact
 
+MOST = Decimal(10) ** 15  # above any price in any currency
+
 type Row = tuple[int, float, float, float, float, float]  # open_ms, open, high, low, close, volume
 
 
 def sound_price(value: Any) -> Decimal | None:
-    """``value`` as a price: a finite number above zero; None for anything else.
+    """``value`` as a price: a number above zero that a price can be; None for anything else.
 
     >>> sound_price("61234.50"), sound_price(0.1 + 0.2), sound_price(float("nan")), sound_price(-1), sound_price(None)
     (Decimal('61234.5'), Decimal('0.3'), None, None, None)
@@ -21,7 +23,7 @@ def sound_price(value: Any) -> Decimal | None:
 
 
 def sound_size(value: Any) -> Decimal | None:
-    """``value`` as a size in base units: finite and not below zero; None for anything else."""
+    """``value`` as a size in base units: not below zero; None for anything else."""
     number = _decimal(value)
     return number if number is not None and number >= 0 else None
 
@@ -76,4 +78,4 @@ def _decimal(value: Any) -> Decimal | None:
         number = exact(value) if isinstance(value, float | int) else Decimal(str(value))
     except (InvalidOperation, ValueError):
         return None
-    return Decimal(f"{number.normalize():f}") if number.is_finite() else None
+    return Decimal(f"{number.normalize():f}") if number.is_finite() and abs(number) < MOST else None

@@ -3,7 +3,7 @@
 Each of them is one step: written whole and then told, or nothing of it. `advance` brings it up to market time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -186,6 +186,16 @@ class Exchange:
         with self._step():
             self.books.keep_transfer(account, asset, amount, at_ms=self.now_ms())
             self._teller.transfer(account, asset, amount)
+
+    def open_account(self, account: str, deposit: Mapping[str, Decimal]) -> int:
+        """The account's number; one that is new gets ``deposit``."""
+        with self._step():
+            new = not self.books.known(account)
+            uid = self.books.keep_account(account)
+            for asset, amount in deposit.items() if new else ():
+                self.books.keep_transfer(account, asset, amount, at_ms=self.now_ms())
+                self._teller.transfer(account, asset, amount)
+        return uid
 
     def set_speed(self, speed: float) -> None:
         """From now on market time goes ``speed`` times as fast as the real one; 0 stops it."""

@@ -57,13 +57,9 @@ class Practice:
 
     def add_accounts(self, keys: Iterable[Key]) -> None:
         """Let these keys in; accounts that are new get their deposit."""
-        books = self.exchange.books
         for key in keys:
-            new = not books.known(key.account)
-            self.context.uids[key.account] = books.keep_account(key.account)
+            self.context.uids[key.account] = self.exchange.open_account(key.account, key.deposit)
             self.context.keys[key.key] = key
-            for asset, amount in key.deposit.items() if new else ():
-                self.exchange.transfer(key.account, asset, amount)
 
     def kill(self) -> NoReturn:
         """End this process as a power cut would."""

@@ -16,7 +16,7 @@ from trade_mcp.practice.service import Practice
 
 IDLE_S = 120  # a connection that waits for its next request
 STOP_WITHIN_S = 1  # for requests in flight
-LOOK_S = 0.05
+SOON_S, LOOK_S = 0.01, 0.05
 
 
 class _Server(uvicorn.Server):
@@ -50,20 +50,16 @@ async def _serve(
     started: Callable[[], None],
 ) -> None:
     servers = [_server(api(practice)), _server(control(practice))]
-    tasks = [
-        asyncio.create_task(server.serve([its]))
-        for server, its in zip(servers, (listener, control_listener), strict=True)
-    ]
-    while not stop.is_set() and not any(task.done() for task in tasks):
-        if not all(server.started for server in servers):
-            await asyncio.sleep(0.01)
-            continue
-        started()
-        started = _nothing
+    pairs = zip(servers, (listener, control_listener), strict=True)
+    ended = asyncio.gather(*(server.serve([its]) for server, its in pairs))
+    while not (ended.done() or all(server.started for server in servers)):
+        await asyncio.sleep(SOON_S)
+    started()
+    while not (ended.done() or stop.is_set()):
         await asyncio.sleep(LOOK_S)
     for server in servers:
         server.should_exit = True
-    await asyncio.gather(*tasks)
+    await ended
 
 
 def _server(app: Any) -> _Server:
@@ -86,7 +82,3 @@ def _server(app: Any) -> _Server:
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )
     )
-
-
-def _nothing() -> None:
-    pass

@@ -198,7 +198,7 @@ def build(settings: Settings, program: str) -> App:
             own=own,
         )
         sender = Sender(ledger, venue, clock=clock, leases=leases, trading=trading)
-        exits = Exits(ledger, market, sender, judge=judge, clock=clock)
+        exits = Exits(ledger, market, sender, judge=judge, rests=venue.rests, clock=clock)
         gate = Gate(
             ledger,
             market,
@@ -234,7 +234,15 @@ def build(settings: Settings, program: str) -> App:
             takeover=Takeover(ledger, market, gate, rules=settings.exit_rules, clock=clock),
             hours=hours,
             watch=Watch(
-                ledger, feed, market, gate=gate, proposals=proposals, reconcile=reconcile, marks=marks, clock=clock
+                ledger,
+                feed,
+                market,
+                gate=gate,
+                proposals=proposals,
+                reconcile=reconcile,
+                marks=marks,
+                rests=venue.rests,
+                clock=clock,
             ),
             signals=signals,
             decide=Decide(

@@ -115,11 +115,19 @@ class Transfer(Struct, frozen=True, gc=False):
     at: datetime
 
 
+class Rests(Struct, frozen=True, gc=False):
+    """Which exits a venue holds by itself. The others the desk watches: see desk/exits.py and desk/due.py."""
+
+    trailing: bool = True  # a stop that rises with the price; else a plain one is moved
+    pairs: bool = True  # stop and target as one; else the stop rests alone
+
+
 class Venue(Protocol):
     """Where orders go. Every method may raise VenueUnreachable: then nobody knows what happened there."""
 
     name: str  # "paper"
     account: str  # account instance: a new paper account is a new instance
+    rests: Rests
     grace_s: float  # after send_by, real seconds until an unknown order counts as never placed
 
     def instruments(self) -> Mapping[str, Instrument]:

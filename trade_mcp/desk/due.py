@@ -1,4 +1,5 @@
-"""Due: exits that do not rest at the venue: the steps of a take-profit ladder, and the end of a position's time.
+"""Due: exits that do not rest at the venue: the steps of a take-profit ladder, the end of a position's time, and the
+target where the venue holds the stop alone.
 
 Each is a close with an id derived from the entry, so that two watchers, or a restart, sell once. The stop rests at the
 venue for all that is held meanwhile, and is sized anew after each step (docs/decisions/0006).
@@ -12,7 +13,7 @@ from trade_mcp.desk.market import Market
 from trade_mcp.domain.errors import FeedError, LeaseLost
 from trade_mcp.domain.order import Source
 from trade_mcp.domain.position import Position
-from trade_mcp.ports import Clock
+from trade_mcp.ports import Clock, Rests
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
@@ -22,11 +23,14 @@ TRIES = 9  # a close that the venue did not take is asked for again under the ne
 class Due:
     """Closes what is due, in whole or in part."""
 
-    def __init__(self, ledger: Log, market: Market, gate: Gate, *, clock: Clock):
+    def __init__(self, ledger: Log, market: Market, gate: Gate, *, rests: Rests, clock: Clock):
         self._log, self._market, self._gate, self._clock = ledger, market, gate, clock
+        self._rests = rests
 
     def step(self, lease: Lease | None = None) -> None:
-        """Close every position whose time is over, and take every step of a ladder that the price has reached."""
+        """Close every position whose time is over or whose watched target is reached, and take every step of a ladder
+        that the price has reached.
+        """
         failed: list[Exception] = []
         for symbol, position in list(self._log.refresh().positions.items()):
             if position.dust:
@@ -46,6 +50,10 @@ class Due:
             reason = f"held until {held.until:%Y-%m-%d %H:%M} UTC, as planned"
             self._close(symbol, position, "time", fraction=ALL, reason=reason, lease=lease)
             return
+        if held.target is not None and not self._rests.pairs and self._there(symbol, held.target):
+            reason = f"the price reached the target {held.target:f}"
+            self._close(symbol, position, "take", fraction=ALL, reason=reason, lease=lease)
+            return
         left = Decimal(1)
         for number, (share, price) in enumerate(held.rungs, start=1):
             if not self._reached(symbol, position, price):
@@ -60,6 +68,9 @@ class Due:
     def _reached(self, symbol: str, position: Position, price: Decimal) -> bool:
         if position.levels.peak is not None and position.levels.peak >= price:
             return True
+        return self._there(symbol, price)
+
+    def _there(self, symbol: str, price: Decimal) -> bool:
         try:
             return self._market.quote(symbol).bid >= price
         except FeedError:

@@ -20,10 +20,11 @@ from trade_mcp.domain.events import Alarm, DustBooked, OrderCancelling, OrderPen
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position
-from trade_mcp.ports import Clock
+from trade_mcp.ports import Clock, Rests
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 
+MOVED = Decimal("0.001")  # of the price: by how much at least a stop is moved up where the venue does not trail it
 TRIES = 3  # cancel and place again, when the venue moves between our looks
 
 
@@ -64,9 +65,9 @@ class Leg(Struct, frozen=True):
 class Exits:
     """Arms positions."""
 
-    def __init__(self, ledger: Log, market: Market, sender: Sender, *, judge: Judge, clock: Clock):
+    def __init__(self, ledger: Log, market: Market, sender: Sender, *, judge: Judge, rests: Rests, clock: Clock):
         self._log, self._market, self._sender = ledger, market, sender
-        self._judge, self._clock = judge, clock
+        self._judge, self._rests, self._clock = judge, rests, clock
         self._told: dict[str, tuple[str, ...]] = {}  # symbol -> the rules that refused its exits, as last written down
 
     def arm(self, symbol: str, *, lease: Lease | None = None) -> Armed:
@@ -159,7 +160,7 @@ class Exits:
         stop = position.levels.stop_price
         if stop is None or size <= 0 or not instrument.sellable(size, stop):
             return ()
-        return legs_of(position, instrument, size, resting=book.exits(symbol))
+        return legs_of(position, instrument, size, resting=book.exits(symbol), rests=self._rests)
 
     def _through(self, book: Book, symbol: str) -> bool:
         """Whether the price is already beyond the stop or the target, so that resting them makes no sense."""
@@ -220,15 +221,24 @@ def free_size(book: Book, symbol: str, instrument: Instrument, *, besides: str =
     return instrument.round_size(max(there - sum(taken, ZERO), ZERO))
 
 
-def legs_of(position: Position, instrument: Instrument, size: Decimal, *, resting: list[Order]) -> tuple[Leg, ...]:
+def legs_of(
+    position: Position, instrument: Instrument, size: Decimal, *, resting: list[Order], rests: Rests
+) -> tuple[Leg, ...]:
     """The stop (fixed or trailing) and the target of ``position`` for ``size``.
 
-    A trailing stop that rests keeps the trigger it was placed with: the venue has raised it since.
+    A trailing stop that rests keeps the trigger it was placed with: the venue has raised it since. Where a venue holds
+    none, a plain stop rests and is moved up step by step; where it holds no pair, the stop rests alone.
     """
     held = position.levels
     trigger = instrument.price_up(held.stop_price) if held.stop_price is not None else None
     if held.trail is None:
         stop = Leg(Role.STOP, OrderType.STOP, size, trigger_price=trigger)
+    elif not rests.trailing:
+        assert trigger is not None, "a trail hangs from a peak"
+        there = max((order.trigger_price or ZERO for order in resting if order.role is Role.STOP), default=ZERO)
+        lowest = instrument.price_up(held.fixed_stop) if held.fixed_stop is not None else ZERO
+        near = lowest <= there <= trigger and trigger - there < trigger * MOVED
+        stop = Leg(Role.STOP, OrderType.STOP, size, trigger_price=there if near else trigger)
     else:
         floor = instrument.price_up(held.fixed_stop) if held.fixed_stop is not None else ZERO
         for order in resting:
@@ -241,7 +251,7 @@ def legs_of(position: Position, instrument: Instrument, size: Decimal, *, restin
             ):
                 trigger = placed
         stop = Leg(Role.STOP, OrderType.TRAILING_STOP, size, trigger_price=trigger, trailing=held.trail)
-    if held.target is None or size * held.target > instrument.max_notional:
+    if held.target is None or not rests.pairs or size * held.target > instrument.max_notional:
         return (stop,)  # a target that no venue takes is no reason to refuse the stop with it
     return (stop, Leg(Role.TARGET, OrderType.LIMIT, size, limit_price=instrument.price_down(held.target)))
 

@@ -16,7 +16,7 @@ from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source, TimeInForce
 from trade_mcp.risk.standing import SLACK, sound
 
-DERIVED = re.compile(r"-(stop|target|exit|rung|time)-\d+$")  # ids that exits get from their entry's
+DERIVED = re.compile(r"-(stop|target|exit|rung|time|take)-\d+$")  # ids that exits get from their entry's
 
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT})

@@ -14,7 +14,7 @@ from trade_mcp.desk.steps import Step, run_steps
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.events import PeakRaised
 from trade_mcp.domain.order import EXIT_ROLES
-from trade_mcp.ports import Clock, Feed
+from trade_mcp.ports import Clock, Feed, Rests
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
@@ -47,12 +47,13 @@ class Watch:
         proposals: Proposals,
         reconcile: Reconcile,
         marks: Marks,
+        rests: Rests,
         clock: Clock,
     ):
         self._proposals = proposals
         self._log, self._feed, self._market = ledger, feed, market
         self._gate, self._reconcile, self._marks, self._clock = gate, reconcile, marks, clock
-        self._due = Due(ledger, market, gate, clock=clock)
+        self._due = Due(ledger, market, gate, rests=rests, clock=clock)
         self._audited: float | None = None
         self._peaks_until: dict[str, datetime] = {}
 

@@ -18,7 +18,7 @@ import structlog
 from trade_mcp.domain.errors import BadConfig, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
-from trade_mcp.ports import Balance, Clock, Transfer
+from trade_mcp.ports import Balance, Clock, Rests, Transfer
 from trade_mcp.venues import ccxt_orders, ccxt_reports
 from trade_mcp.venues.capabilities import Capabilities, capabilities
 from trade_mcp.venues.ccxt_changes import Changes
@@ -45,6 +45,7 @@ class CcxtVenue:
         self.exchange, self._clock, self._symbols = exchange, clock, tuple(symbols)
         features = exchange.reads.features.get("spot") or {}
         self.can: Capabilities = capabilities(exchange.name, exchange.reads.has, features)
+        self.rests = Rests(trailing=False, pairs=self.can.pairs)
         self.grace_s = TIMEOUT_S + self.can.dialect.late_s + MARGIN_S
         self.names = Names(self.can.dialect)
         self._sent: dict[str, None] = {}

@@ -16,7 +16,7 @@ from trade_mcp.domain.errors import BadConfig, FeedError, UnknownSymbol, VenueRe
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
-from trade_mcp.ports import Balance, Clock, Feed, Transfer
+from trade_mcp.ports import Balance, Clock, Feed, Rests, Transfer
 from trade_mcp.venues import paper_rows as rows
 from trade_mcp.venues.metadata import load_instruments
 from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
@@ -30,6 +30,7 @@ class PaperVenue:
     """One paper account. Implements ports.Venue; safe to share between threads and between processes."""
 
     name = "paper"
+    rests = Rests()
     grace_s = 2.0  # the file is local: an order is in it, or it never will be
 
     def __init__(self, file: PaperFile, feed: Feed, clock: Clock, *, rules: Rules):

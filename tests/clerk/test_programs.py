@@ -14,6 +14,8 @@ from channels.servers import Hook, Letters, http, smtp
 from cli.test_programs import running
 from server.serving import until
 
+pytestmark = pytest.mark.storm
+
 PASSWORD = {"TRADE_MCP_MAIL_PASSWORD": "a-good-password"}
 
 
@@ -61,7 +63,6 @@ def test_a_halt_is_mailed_once_and_the_password_stands_nowhere(tmp_path: Path, l
     assert "a-good-password" not in watch.said + again.said
 
 
-@pytest.mark.storm
 def test_a_server_slower_than_the_lease_gets_each_message_once(tmp_path: Path, letters: Letters, mail: None) -> None:
     letters.hang_s = 8  # the lease lives for 5
     with running(tmp_path, "watch", **PASSWORD) as watch, running(tmp_path, "loop", **PASSWORD) as loop:
@@ -73,7 +74,6 @@ def test_a_server_slower_than_the_lease_gets_each_message_once(tmp_path: Path, l
     assert len(set(ids(letters))) == len(letters.got)
 
 
-@pytest.mark.storm
 def test_a_clerk_killed_while_it_sends_has_its_message_sent_again(tmp_path: Path, letters: Letters, mail: None) -> None:
     letters.hang_s = 3
     with running(tmp_path, "watch", **PASSWORD) as watch:
@@ -91,7 +91,6 @@ def test_a_clerk_killed_while_it_sends_has_its_message_sent_again(tmp_path: Path
     assert len(set(ids(letters))) == 1  # a repeat, if the server had taken it, is known as one
 
 
-@pytest.mark.storm
 def test_a_dead_mail_server_is_told_by_the_webhook(tmp_path: Path) -> None:
     (tmp_path / "trade-mcp.toml").write_text(
         '[mail]\nhost = "127.0.0.1"\nport = 1\ntls = "off"\nsender = "a@example.org"\nto = ["b@example.org"]\n'

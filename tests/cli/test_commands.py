@@ -109,6 +109,7 @@ def test_changed_limits_wait_until_they_are_adopted(tmp_path: Path) -> None:
     assert answer(tmp_path, "policy", "diff")["changes"] == []
 
 
+@pytest.mark.storm
 def test_a_loop_takes_over_when_the_other_dies(tmp_path: Path) -> None:
     assert run(tmp_path, "tick").returncode == 0
     env = environment(tmp_path, TRADE_MCP_FEED__SPEED="600")

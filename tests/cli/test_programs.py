@@ -106,6 +106,7 @@ def test_a_signal_halts_trading(tmp_path: Path) -> None:
         assert program.process.poll() is None
 
 
+@pytest.mark.storm
 def test_up_tells_of_a_program_that_dies_and_starts_it_again(tmp_path: Path) -> None:
     with running(tmp_path, "up", "--json", "--port", str(free_port())) as desk:
         desk.says("no fresh signal")
@@ -126,6 +127,7 @@ def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
         assert not [child for child in everyone if alive(child)]
 
 
+@pytest.mark.storm
 def test_a_person_at_a_terminal_takes_changed_limits_over(tmp_path: Path) -> None:
     assert run(tmp_path, "tick").returncode == 0
     (tmp_path / "trade-mcp.toml").write_text("[limits]\nmax_heat = 0.05\n")

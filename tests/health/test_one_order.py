@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cli.test_programs import running
 from server.serving import Served, connected, until
 
@@ -14,6 +16,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
+@pytest.mark.storm
 def test_an_order_is_followed_from_the_call_to_the_fill_that_the_watcher_saw(tmp_path: Path) -> None:
     with running(tmp_path, "watch", **FAST) as watcher:
         watcher.says('"watch"')

@@ -33,6 +33,14 @@ def says(served: Served, *words: str, key: str = "failing") -> bool:
     return all(any(word in said for said in health(served)[1][key]) for word in words)
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for those that leave it as it was, and at last one that halts it."""
+    server = Served(tmp_path_factory.mktemp("served"), **FAST)
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def served_fast(tmp_path: Path) -> Iterator[Served]:
     server = Served(tmp_path, **FAST)
@@ -54,6 +62,7 @@ def test_green_needs_a_watcher_and_a_loop_and_each_that_dies_is_said(tmp_path: P
         assert any("no loop is running" in problem for problem in call("get_status")["problems"])
 
 
+@pytest.mark.storm
 def test_a_watcher_that_dies_is_said_although_the_server_lives(tmp_path: Path) -> None:
     with running(tmp_path, "watch", **FAST) as watcher:
         watcher.says('"watch"')
@@ -85,24 +94,6 @@ def test_a_ledger_without_its_tables_is_said(served_fast: Served) -> None:
     assert asked(served_fast, "/metrics").status_code == 503
 
 
-def test_a_program_of_older_code_is_said(served_fast: Served) -> None:
-    until(lambda: not says(served_fast, "watches the exits"))
-    with closing(sqlite3.connect(served_fast.folder / "desk" / "ledger.db", isolation_level=None)) as ledger:
-        ledger.execute("UPDATE heartbeats SET code = '0.0.1+000000000000'")  # it is written anew in a moment
-        ledger.execute(
-            "INSERT INTO heartbeats SELECT 'older', host, pid, started_at, '9999', code, detail FROM heartbeats LIMIT 1"
-        )
-        ledger.execute("UPDATE heartbeats SET at = (SELECT max(at) FROM heartbeats WHERE program = 'watch')")
-        assert says(served_fast, "older (process", "runs code 0.0.1+000000000000, installed is", key="problems")
-
-
-def test_healthz_says_no_amount_and_no_words_of_others(served_fast: Served) -> None:
-    with connected(served_fast.url) as call:
-        call("halt_trading", reason="sell all 12345")
-    until(lambda: says(served_fast, "trading is halted", key="problems"))
-    assert "12345" not in asked(served_fast, "/healthz").text
-
-
 def test_with_a_token_healthz_is_open_to_this_machine_and_metrics_to_nobody_else(tmp_path: Path) -> None:
     server = Served(tmp_path, TRADE_MCP_SERVER_TOKEN="a-long-secret-of-mine")
     try:
@@ -115,10 +106,28 @@ def test_with_a_token_healthz_is_open_to_this_machine_and_metrics_to_nobody_else
     assert "a-long-secret-of-mine" not in server.said
 
 
-def test_a_website_cannot_read_them(served_fast: Served) -> None:
+def test_a_website_cannot_read_them(served: Served) -> None:
     for path in ("/healthz", "/metrics"):
-        assert asked(served_fast, path, host="evil.example").status_code == 421
-        assert asked(served_fast, path, origin="https://evil.example").status_code == 403
+        assert asked(served, path, host="evil.example").status_code == 421
+        assert asked(served, path, origin="https://evil.example").status_code == 403
+
+
+def test_a_program_of_older_code_is_said(served: Served) -> None:
+    until(lambda: not says(served, "watches the exits"))
+    with closing(sqlite3.connect(served.folder / "desk" / "ledger.db", isolation_level=None)) as ledger:
+        ledger.execute("UPDATE heartbeats SET code = '0.0.1+000000000000'")  # it is written anew in a moment
+        ledger.execute(
+            "INSERT INTO heartbeats SELECT 'older', host, pid, started_at, '9999', code, detail FROM heartbeats LIMIT 1"
+        )
+        ledger.execute("UPDATE heartbeats SET at = (SELECT max(at) FROM heartbeats WHERE program = 'watch')")
+        assert says(served, "older (process", "runs code 0.0.1+000000000000, installed is", key="problems")
+
+
+def test_healthz_says_no_amount_and_no_words_of_others(served: Served) -> None:
+    with connected(served.url) as call:
+        call("halt_trading", reason="sell all 12345")
+    until(lambda: says(served, "trading is halted", key="problems"))
+    assert "12345" not in asked(served, "/healthz").text
 
 
 def test_the_metrics_tell_what_the_desk_did(tmp_path: Path, served_fast: Served) -> None:

@@ -61,6 +61,7 @@ def test_a_switch_that_is_away_is_said_without_its_address() -> None:
     assert ping(heard.url) == "it could not be reached: ConnectError"
 
 
+@pytest.mark.storm
 def test_a_desk_pings_while_it_runs_and_falls_silent_with_its_loop(tmp_path: Path) -> None:
     with switch() as heard:
         env = {"TRADE_MCP_PING_URL": heard.url, "TRADE_MCP_HEALTH__PING_EVERY_S": "5"}

@@ -12,6 +12,7 @@ from operations.wheels import ROOT
 SCRIPT = "mount -t tmpfs -o size=1m x {folder} && exec {python} -m operations.full_disk {folder}"
 
 
+@pytest.mark.storm
 @pytest.mark.skipif(
     subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True).returncode != 0,
     reason="no file system may be mounted here",

@@ -31,6 +31,8 @@ WIDE: dict[str, Any] = {
     "max_exposure": "1",
     "max_trade_risk": "1",
     "max_heat": "1",
+    "max_heat_per_strategy": "1",
+    "max_cluster": "1",
     "ask": "never",
 }
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -164,3 +166,31 @@ def test_what_both_can_pay_both_get(racers: Racers, tmp_path: Path) -> None:
         with opened(folder) as app:
             assert app.log.book.positions.keys() == set(SYMBOLS)
             assert app.log.book.unprotected() == []
+
+
+LAST = {  # rule -> the limits under which only one of two entries of 3 % passes, by symbol
+    "order_notional": ({"max_order_notional": "0.02"}, SYMBOLS),
+    "exposure": ({"max_exposure": "0.05"}, SYMBOLS),
+    "concentration": ({"max_position": "0.05"}, SYMBOLS[:1] * 2),
+    "correlation": ({"max_cluster": "0.05"}, SYMBOLS),
+    "heat": ({"max_heat": "0.0005"}, SYMBOLS),
+    "heat_per_strategy": ({"max_heat_per_strategy": "0.0005"}, SYMBOLS),
+    "open_positions": ({"max_open_positions": 1}, SYMBOLS),
+    "repeats": ({"max_repeats_per_hour": 1}, SYMBOLS[:1] * 2),
+    "orders_per_minute": ({"max_orders_per_minute": 1}, SYMBOLS),
+    "orders_per_day": ({"max_orders_per_day": 1}, SYMBOLS),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("rule", LAST)
+def test_of_two_that_race_for_the_last_of_any_limit_one_gets_it(racers: Racers, tmp_path: Path, rule: str) -> None:
+    limits, symbols = LAST[rule]
+    placed = ["refused", "refused"] if rule == "order_notional" else ["placed", "refused"]
+    for turn in range(20):
+        folder = desk(tmp_path, turn)
+        told = racers.race(folder, [buy(f"order-{n}", name, f"0.03{n}") for n, name in enumerate(symbols)], **limits)
+        assert sorted(outcome.outcome for outcome in told) == placed, told
+        assert all((rule,) == outcome.failed for outcome in told if outcome.outcome == "refused"), told
+        with opened(folder, **limits):
+            pass

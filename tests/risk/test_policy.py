@@ -3,6 +3,7 @@
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,9 @@ from trade_mcp.risk.policy import (
     PRICE,
     SECONDS,
     Policy,
+    check_names,
     check_policy,
+    check_written,
     differences,
     parse_policy,
     policy_hash,
@@ -128,6 +131,85 @@ def test_protected_is_a_list_or_a_table_of_sizes() -> None:
 
 def test_limits_that_overlap_are_no_error_because_the_tighter_one_decides() -> None:
     assert check_policy({"max_order_notional": 0.5, "max_position": 0.1}).max_position == D("0.1")
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"max_order_notional": 0.3, "max_position": 0.2},
+        {"max_position": "0.7", "max_cluster": "0.6"},
+        {"max_trade_risk": 0.02, "max_heat_per_strategy": 0.01},
+        {"max_heat_per_strategy": 0.05, "max_heat": 0.04},
+        {"max_daily_loss": 0.07, "max_weekly_loss": 0.06},
+        {"soft_drawdown": 0.2, "hard_drawdown": 0.15},
+        {"max_orders_per_minute": 10, "max_orders_per_day": 5},
+    ],
+)
+def test_limits_that_contradict_each_other_are_refused_where_somebody_wrote_both(mapping: dict[str, Any]) -> None:
+    part, whole = mapping
+    with pytest.raises(BadConfig) as error:
+        check_written(mapping)
+    assert part in error.value.message and whole in error.value.message and "contradict" in error.value.message
+    assert error.value.hint == f"lower {part} or raise {whole}"
+    check_written({part: mapping[part]})  # against a default the tighter one decides
+    check_policy(mapping)  # which one is in force already is read as it is
+
+
+def test_a_symbol_is_not_allowed_and_denied_at_once() -> None:
+    with pytest.raises(BadConfig, match="allow and deny both name BTC/USDT"):
+        check_written({"allow": ["BTC/USDT", "ETH/USDT"], "deny": ["BTC/USDT"]})
+
+
+@pytest.mark.parametrize(
+    ("limits", "message", "hint"),
+    [
+        ({"protected": ["BTX"]}, "protected names BTX", "did you mean BTC?"),
+        ({"protected": {"BTC/USTD": 1}}, "protected names BTC/USTD", "did you mean BTC/USDT?"),
+        ({"deny": ["DOGE/USDT"]}, "deny names DOGE/USDT", "did you mean BTC/USDT?"),
+        ({"allow": ["Q"]}, "allow names Q", "known are BTC/USDT"),
+    ],
+)
+def test_a_symbol_that_does_not_exist_is_refused(limits: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(BadConfig) as error:
+        check_names(check_policy(limits), symbols=["BTC/USDT"], currencies=["BTC", "USDT", "KCS"])
+    assert message in error.value.message and error.value.hint == hint
+
+
+def test_what_the_account_holds_may_be_protected_even_if_it_does_not_trade_here() -> None:
+    check_names(check_policy({"protected": ["KCS"]}), symbols=["BTC/USDT"], currencies=["BTC", "USDT", "KCS"])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"quiet_hours": ["22:00"]}, "quiet_hours = ['22:00']: expected a list of hours"),
+        ({"quiet_hours": ["22:00-22:00"]}, "expected a list of hours"),
+        ({"quiet_hours": "22:00-06:00"}, "expected a list of hours"),
+        ({"quiet_hours": ["25:00-06:00"]}, "expected a list of hours"),
+        ({"stage": {"ema_cross": "huge"}}, "stage.ema_cross = 'huge': expected one of full, small"),
+        ({"stage": "small"}, "expected a table of strategies"),
+        ({"max_daily_loss": 3}, "did you mean 0.03?"),
+        ({"cluster_correlation": 80}, "did you mean 0.8?"),
+        ({"daily_profit_target": -1}, "above 0, at most 1, or off"),
+        ({"min_reward_to_risk": 101}, "expected a number (times the risk) above 0, at most 100, or off"),
+        ({"cooldown_min": 0}, "expected a whole number (min) from 1 to 100000"),
+    ],
+)
+def test_a_wrong_word_among_the_limits_is_refused(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadConfig) as error:
+        check_written(mapping)
+    assert message in f"{error.value.message} {error.value.hint}"
+
+
+def test_a_limit_that_may_be_off_is_off() -> None:
+    assert check_policy({"daily_profit_target": "off", "min_reward_to_risk": 0}) == Policy()
+
+
+def test_a_policy_from_before_a_key_has_its_default() -> None:
+    old = {"allow": ["BTC/USDT"], "max_heat": "0.05", "max_order_notional": "0.1"}
+    found = parse_policy(msgspec.json.encode(old).decode())
+    assert found == check_policy(old)
+    assert (found.max_daily_loss, found.max_cluster) == (D("0.03"), D("0.6"))
 
 
 def test_a_policy_comes_back_from_its_text_and_equal_limits_have_one_hash() -> None:

@@ -187,15 +187,16 @@ NO_LARGER = (  # the second holds everything the first does, so a larger first m
 def check_written(mapping: Mapping[str, Any]) -> Policy:
     """The policy of a ``[limits]`` table as a person wrote it: two keys that contradict each other are refused.
 
-    Against a default, the tighter one decides. Raises BadConfig like `check_policy`.
+    Against a default, or one that is as wide as it may be, the tighter one decides. Raises BadConfig like
+    `check_policy`.
     """
     policy = check_policy(mapping)
     for part, whole in NO_LARGER:
-        if part in mapping and whole in mapping and getattr(policy, part) > getattr(policy, whole):
-            small, large = (_canonical(getattr(policy, key)) for key in (part, whole))
+        less, most = getattr(policy, part), getattr(policy, whole)
+        if part in mapping and whole in mapping and most < less < LIMITS[part].high:
             raise BadConfig(
-                f"[limits] {part} = {small} and {whole} = {large} contradict each other: {LIMITS[whole].title} "
-                f"cannot be less than {LIMITS[part].title}",
+                f"[limits] {part} = {_canonical(less)} and {whole} = {_canonical(most)} contradict each other: "
+                "the first is a part of the second",
                 hint=f"lower {part} or raise {whole}",
             )
     if both := sorted(set(policy.allow) & set(policy.deny)):

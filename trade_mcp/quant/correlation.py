@@ -9,6 +9,7 @@ from trade_mcp.quant.candles import Candles, Floats
 
 DAYS = 90
 LEAST = 60  # daily returns that all of the symbols have; a symbol with fewer is left out: its correlation is unknown
+NOTHING = 1e-12
 DAY_MS = 86_400_000
 GAP_MS = 5 * DAY_MS  # between two closes that make a return: a long weekend, and no more
 
@@ -54,7 +55,7 @@ def shrunk(returns: Floats) -> tuple[Floats, float]:
     target = np.full_like(sample, mean)
     np.fill_diagonal(target, 1.0)
     distance = float(((sample - target) ** 2).sum())
-    if distance == 0:
+    if distance < NOTHING:  # two symbols have one correlation, which is the mean
         return sample, 0.0
     errors = (x**2).T @ (x**2) / days - sample**2  # variance of each entry
     beside = (x**3).T @ x / days - sample

@@ -9,7 +9,7 @@ import pytest
 
 from operations.wheels import ROOT
 
-SCRIPT = "mount -t tmpfs -o size=1m x {folder} && exec {python} -m operations.full_disk {folder}"
+SCRIPT = "mount -t tmpfs -o size=2m x {folder} && exec {python} -m operations.full_disk {folder}"
 
 
 @pytest.mark.storm

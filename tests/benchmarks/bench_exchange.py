@@ -1,6 +1,5 @@
 """Goal 8: one durable, risk-checked order through ccxt, beside plain ccxt to the same server in the same run."""
 
-import itertools
 import subprocess
 import sys
 import time
@@ -26,7 +25,13 @@ from .bench_order import LIMITS, raw_commits
 pytestmark = pytest.mark.bench
 ROUNDS = 400
 PRICE = "60000"
-WIDE = LIMITS | {"loss_streak": 1000, "max_repeats_per_hour": 10_000, "max_daily_loss": "1", "max_weekly_loss": "1", "ask": "never"}
+WIDE = LIMITS | {
+    "loss_streak": 1000,
+    "max_repeats_per_hour": 10_000,
+    "max_daily_loss": "1",
+    "max_weekly_loss": "1",
+    "ask": "never",
+}
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -68,7 +73,6 @@ def orders(folder: Path, url: str) -> tuple[list[float], list[float]]:
                 "exchange": "binance",
                 "symbols": "BTC/USDT",
             },
-            "feed": {"speed": 3000},
             "limits": WIDE,
             "exits": {"target": None},
         },
@@ -79,14 +83,13 @@ def orders(folder: Path, url: str) -> tuple[list[float], list[float]]:
     with build(settings, "bench") as app:
         client.set_markets(app.venue.exchange.markets().spot)  # type: ignore[attr-defined]
         app.gate.protect = lambda symbol, lease=None: None  # type: ignore[method-assign, assignment, return-value]
-        sizes = itertools.count(1)
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             plain.append(timed(lambda: client.create_order("BTC/USDT", "market", "buy", 0.001)))
             request = OrderRequest(
                 order_id=app.new_id(),
                 symbol="BTC/USDT",
                 side=Side.BUY,
-                size=Decimal(next(sizes) % 7) * Decimal("0.00001") + Decimal("0.0003"),
+                size=Decimal("0.0003") + number * Decimal("0.00001"),  # the same twice would be a duplicate
                 exits=ExitPlan(stop=Distance(fraction=Decimal("0.02"))),
             )
             app.heartbeats.beat("watch", {})

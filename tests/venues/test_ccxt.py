@@ -58,9 +58,7 @@ def test_a_lost_answer_is_unknown_and_the_order_is_found_by_our_id(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_an_answer_of_5xx_is_unknown_and_nothing_is_resent(
-    practice: Running, venue: CcxtVenue, status: int
-) -> None:
+def test_an_answer_of_5xx_is_unknown_and_nothing_is_resent(practice: Running, venue: CcxtVenue, status: int) -> None:
     (number,) = practice.control.add({"fault": "answer", "where": POST, "when": "after", "status": status})
     with pytest.raises(VenueUnreachable):
         venue.submit((order("a"),))

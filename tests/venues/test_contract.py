@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, structs
 
+from practice.running import Running
 from trade_mcp.domain.errors import VenueRejected
 from trade_mcp.domain.order import Order, OrderType, Report, Side, Status
 from trade_mcp.ports import Venue
@@ -28,7 +29,7 @@ class Stage(Struct):
     whole_history: bool = True  # "" asks it for everything that ever happened; else for what happens from then on
 
 
-def paper_stage(folder: Path) -> Iterator[Stage]:
+def paper_stage(folder: Path, _: pytest.FixtureRequest) -> Iterator[Stage]:
     clock = HandClock()
     feed = BarFeed(bars(BTC, *MARKET), bars(ETH, *["10"] * len(MARKET)))
     venue = VENUES["paper"](folder / "paper.db", feed, clock, quote="USDT", cash=CASH, holdings={"BTC": COINS})
@@ -36,12 +37,27 @@ def paper_stage(folder: Path) -> Iterator[Stage]:
     venue.close()  # type: ignore[attr-defined]
 
 
-def ccxt_stage(folder: Path) -> Iterator[Stage]:
+@pytest.fixture(scope="module")
+def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A practice exchange on which ``MARKET`` is played again and again, once for each stage."""
+    with practising(tmp_path_factory.mktemp("rounds"), *MARKET * 100) as practice:
+        yield practice
+
+
+def ccxt_stage(folder: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Against the practice exchange, through unmodified ccxt and real sockets."""
-    with practising(folder, *MARKET) as practice:
-        venue = venue_of(practice, folder, new_key(practice, f"USDT={CASH},BTC={COINS}"))
-        yield Stage(venue, lambda: practice.control.move_on(STEP.total_seconds()) and None, whole_history=False)
-        venue.close()
+    practice: Running = request.getfixturevalue("rounds")
+    moved = 0
+
+    def next_bar() -> None:
+        nonlocal moved
+        moved += 1
+        practice.control.move_on(STEP.total_seconds())
+
+    venue = venue_of(practice, folder, new_key(practice, f"USDT={CASH},BTC={COINS}"))
+    yield Stage(venue, next_bar, whole_history=False)
+    venue.close()
+    practice.control.move_on((len(MARKET) - moved) * STEP.total_seconds())
 
 
 STAGES = {"paper": paper_stage, "ccxt": ccxt_stage}
@@ -49,7 +65,7 @@ STAGES = {"paper": paper_stage, "ccxt": ccxt_stage}
 
 @pytest.fixture(params=sorted(VENUES))
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    yield from STAGES[request.param](tmp_path)
+    yield from STAGES[request.param](tmp_path, request)
 
 
 def submit(stage: Stage, *orders: Order) -> Report:

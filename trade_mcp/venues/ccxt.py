@@ -58,6 +58,18 @@ class CcxtVenue:
     def close(self) -> None:
         self.exchange.close()
 
+    def state(self) -> dict[str, Any]:
+        """What a person may want to know of the exchange: what the desk watches for it, ages, budget, clock."""
+        age = self.exchange.clock.real() - self.exchange.markets().at
+        return {
+            "name": self.exchange.name,
+            "watched_by_the_desk": self.can.watched,
+            "list_age_s": round(age.total_seconds()),
+            "budget_used": round(self.exchange.budget.share, 2),  # of a minute's requests
+            "asked_to_wait_s": round(self.exchange.budget.waiting_s) or None,
+            "clock_offset_ms": self.exchange.offset_ms,
+        }
+
     def instruments(self) -> Mapping[str, Instrument]:
         if self._instruments is None:
             markets = self.exchange.markets().spot

@@ -30,6 +30,7 @@ def get_status(desk: "App") -> Body:
         "state_reason": marked(now.state_reason) or None,
         "cleared_by": None if now.state is TradingState.ACTIVE else RESUME,
         "account": now.account,
+        "exchange": _exchange(desk),
         "problems": [around(problem, now.state_reason) for problem in problems],
         "programs": _signs(now.programs),
         "ticks": {"since": now.ticks.since, "due": now.ticks.due, "missed": now.ticks.missed},
@@ -46,6 +47,12 @@ def _signs(programs: tuple[ProgramHealth, ...]) -> dict[str, str]:
         name: f"{sign.age_s:.0f} s ago, up {lasting(sign.up_s)}" if sign.alive else f"gone for {lasting(sign.age_s)}"
         for name, sign in sorted(newest.items())
     }
+
+
+def _exchange(desk: "App") -> Body | None:
+    """Of a real exchange: what rests there and what the desk watches, how old its list is, how much it was asked."""
+    state = getattr(desk.venue, "state", None)
+    return None if state is None else state()
 
 
 def _channels(desk: "App", programs: tuple[ProgramHealth, ...]) -> dict[str, str] | None:

@@ -108,6 +108,7 @@ class App:
             self.log,
             self.feed,
             self.venue,
+            trading=self.trading,
             clock=self.clock,
             leases=self.leases,
             heartbeats=self.heartbeats,
@@ -120,6 +121,7 @@ class App:
             self.log,
             self.market,
             judge=self.judge,
+            trading=self.trading,
             hours=self.hours,
             clock=self.clock,
             heartbeats=self.heartbeats,
@@ -177,6 +179,7 @@ def build(settings: Settings, program: str) -> App:
             synthetic=feed.synthetic,
             quote=quote,
             capital=settings.desk.capital,
+            mode=settings.mode,
             holdings=_external(settings, venue, quote) if fresh else {},
         )
         ledger = open_ledger(

@@ -28,6 +28,10 @@ def run(app: "App", *, for_s: float | None = None) -> None:
             get_logger("loop").warning("the loop is switched off (loop.enabled = false): it decides nothing")
             stop.wait()
             return
+        if why := app.trading.flag.why():
+            get_logger("loop").warning("the loop does not start while the halt flag is up", why=why)
+            while app.trading.flag.why() and not stop.wait(STANDBY_S):
+                pass
         deciding = Deciding(app)
         try:
             while not stop.wait(deciding.round()):

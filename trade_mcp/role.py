@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from trade_mcp import logs
 from trade_mcp.domain.errors import LeaseLost, LedgerUnwritable, TradeError
-from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Source
 
 if TYPE_CHECKING:
@@ -135,6 +134,6 @@ def until_told(for_s: float | None, *, on_halt: Callable[[], object] | None = No
 def halt(app: "App") -> None:
     """Stop trading at once: what SIGUSR1 to a program does."""
     try:
-        app.gate.set_state(TradingState.HALTED, Source.OPERATOR, reason="SIGUSR1")
+        app.gate.halt(Source.OPERATOR, reason="SIGUSR1")
     except TradeError as error:
         logs.incident("halt by signal failed", error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trade_mcp.cli import person
 from trade_mcp.cli.options import Config, Json, Reason, desk, say
 from trade_mcp.domain.errors import BadInput
 from trade_mcp.office.plain import number, plain
@@ -74,7 +75,7 @@ def takeover(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Make external holdings the desk's. Only a person may: no tool can.
+    """Make external holdings the desk's. Only a person may: no tool can; on a live desk it asks for the passphrase.
 
     Coins become a position of yours, with the default exits of [exits] counted from the price of now, whatever the
     entry was. Nothing is bought; the value counts as a deposit, not as profit.
@@ -86,6 +87,7 @@ def takeover(
       trade-mcp takeover USDT --size 2000 --reason "more capital"
     """
     with desk(config, "takeover") as app:
+        person.passphrase(app, "takeover")
         wanted = None if size is None else _decimal("--size", size)
         if symbol.upper() == app.log.refresh().quote:
             amount = app.takeover.cash(amount=wanted, reason=reason, takeover_id=app.new_id())

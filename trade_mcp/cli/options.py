@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.errors import BadInput, RefusedError
 from trade_mcp.office.plain import plain
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
 
     settings = load_settings(config, overrides=overrides or {})
     writable(settings.desk.data_dir)
-    logs.configure(program)
+    logs.configure(program, mode=settings.mode)
     if (file := settings.logs.file) is not None:
         try:
-            logs.to_file(program, file, max_mb=settings.logs.max_mb, keep=settings.logs.keep)
+            logs.to_file(program, file, mode=settings.mode, max_mb=settings.logs.max_mb, keep=settings.logs.keep)
         except OSError as error:
             said = f"the log file {file} cannot be written: {error.strerror}"
             raise BadInput(said, hint="set logs.file (TRADE_MCP_LOGS__FILE) to a file in a folder of yours") from None
@@ -49,6 +49,15 @@ def desk(config: Path | None, program: str, overrides: Mapping[str, Any] | None 
         yield app
     finally:
         app.close()
+
+
+def flag_is_down(config: Path | None) -> None:
+    """Raises RefusedError while trading is halted by the flag; the ledger is not asked, it may be gone."""
+    from trade_mcp.settings import load_settings
+    from trade_mcp.store.flag import HaltFlag
+
+    if why := HaltFlag(load_settings(config).desk.data_dir).why():
+        raise RefusedError(why, hint='trade-mcp resume --reason "..." ends it; serve and watch run all the same')
 
 
 def writable(folder: Path) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trade_mcp.cli import person
 from trade_mcp.cli.options import Config, Json, desk, say
 from trade_mcp.office.plain import plain
 
@@ -59,7 +60,7 @@ def diff(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def adopt(config: Config = None, as_json: Json = False) -> None:
-    """Put the file's [limits] in force, for every program on this ledger.
+    """Put the file's [limits] in force, for every program on this ledger. On a live desk it asks for the passphrase.
 
     \b
     Example:
@@ -68,6 +69,7 @@ def adopt(config: Config = None, as_json: Json = False) -> None:
     with desk(config, "policy") as opened:
         changes = _changes(opened)
         if changes:
+            person.passphrase(opened, "policy adopt")
             opened.adopt_policy(by="operator")
         book = opened.log.refresh()
         lines = [f"  {key}: {_shown(before)} -> {_shown(after)}" for key, before, after in changes]

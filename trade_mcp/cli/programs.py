@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trade_mcp.cli.options import Config, For, Json, desk, say, seconds
+from trade_mcp.cli.options import Config, For, Json, desk, flag_is_down, say, seconds
 
 
 def serve(
@@ -78,6 +78,8 @@ def tick(
     Example:
       trade-mcp tick --dry-run
     """
+    if not dry_run:
+        flag_is_down(config)
     with desk(config, "tick") as app:
         watched = None if dry_run else app.watch.step()
         report = app.decide.step(dry_run=dry_run)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trade_mcp.cli.options import Config, For, Json, desk, seconds, writable
+from trade_mcp.cli.options import Config, For, Json, desk, flag_is_down, seconds, writable
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.logs import get_logger
 
@@ -61,6 +61,7 @@ def up(
     from trade_mcp.server.listening import listen
 
     writable(settings.desk.data_dir)
+    flag_is_down(config)
     listen(settings.server.host, settings.server.port).close()  # a port in use is refused before anything starts
     with until_told(length) as stop, desk(config, "up", overrides) as app:
         told = _policy(app)
@@ -80,7 +81,7 @@ def _policy(app: "App") -> list[str]:
     keys = ", ".join(key for key, _, _ in app.policy_changes())
     if not keys:
         return []
-    if not sys.stdin.isatty():
+    if not sys.stdin.isatty() or app.settings.mode == "live":
         return [f"[limits] changed in the file ({keys}): no entries until: trade-mcp policy adopt"]
     app.adopt_policy(by="operator")
     return [f"changed [limits] are in force now: {keys}"]

@@ -13,9 +13,12 @@ from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.events import Armed, Denied, Disarmed, TradingState
 from trade_mcp.domain.order import Source
 from trade_mcp.ports import Clock
+from trade_mcp.risk.rules.state import held_until
 from trade_mcp.store.flag import HaltFlag
 from trade_mcp.store.log import Log
 
+RESUME = "a person, in a terminal: trade-mcp resume --reason ..."
+ARM = "a person, in a terminal: trade-mcp arm --for 8h"
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 
 log = structlog.get_logger(__name__)
@@ -40,12 +43,13 @@ class Trading:
         return book.state, book.state_reason
 
     def cleared_by(self, book: Book) -> str:
-        """What a person must do before entries are made again; "" while they are."""
-        if self.now(book)[0] is TradingState.ACTIVE:
+        """What ends it before entries are made again; "" while they are."""
+        if self.halted(book):
+            return RESUME if self.flag.why() else ARM
+        if book.state is TradingState.ACTIVE:
             return ""
-        if book.state is TradingState.ACTIVE and not self.flag.why():
-            return "a person, in a terminal: trade-mcp arm --for 8h"
-        return "a person, in a terminal: trade-mcp resume --reason ..."
+        until = held_until(book)
+        return RESUME if until is None else f"the time: {until:%Y-%m-%d %H:%M} UTC"
 
     def put_up_flag(self, reason: str) -> None:
         """The first thing of every halt: it holds though the ledger may be locked or gone."""

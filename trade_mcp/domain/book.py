@@ -75,7 +75,7 @@ class Book(Struct):
     state_reason: str = ""
     asked: TradingState = TradingState.ACTIVE  # by a person or a tool
     asked_reason: str = ""
-    mode: str = ""  # "live" needs arming
+    mode: str = "paper"  # "live" needs arming
     armed_since: datetime | None = None  # real time
     armed_until: datetime | None = None
     cash: Decimal = ZERO

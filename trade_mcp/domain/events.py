@@ -32,7 +32,7 @@ class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
     quote: str
     capital: Decimal
     holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
-    mode: str = ""  # "live" needs arming; "": paper
+    mode: str = "paper"  # whose money: "live" needs arming
 
 
 class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):

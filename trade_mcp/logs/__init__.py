@@ -26,8 +26,8 @@ from trade_mcp.logs.stderr import Stderr  # noqa: E402
 __all__ = ["configure", "get_logger", "hide", "incident", "redacted", "to_file"]
 
 
-def configure(program: str, *, json: bool | None = None) -> None:
-    """Send all logs of this process to stderr, each line with ``program``; the standard library's logs too.
+def configure(program: str, *, mode: str = "", json: bool | None = None) -> None:
+    """Send all logs of this process to stderr, each line with ``program`` and ``mode``; the standard library's too.
 
     ``json`` None: what TRADE_MCP_LOG_JSON says, else JSON unless stderr is a terminal.
     """
@@ -37,7 +37,7 @@ def configure(program: str, *, json: bool | None = None) -> None:
     hide(value for name, value in os.environ.items() if name.startswith("TRADE_MCP_") and SECRET_NAME.search(name))
     structlog.configure(
         processors=[
-            *_first(program),
+            *_first(program, mode),
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -50,19 +50,19 @@ def configure(program: str, *, json: bool | None = None) -> None:
         handler = Stderr(sys.stderr.fileno())
     except (OSError, AttributeError):  # captured, or none
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(program, json=json))
+    handler.setFormatter(_formatter(program, mode, json=json))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.INFO)
     threading.excepthook = lambda args: _broke(args.exc_value, args.thread)
 
 
-def to_file(program: str, path: Path, *, max_mb: float, keep: int) -> None:
+def to_file(program: str, path: Path, *, mode: str = "", max_mb: float, keep: int) -> None:
     """Write every line to ``path`` as well, as JSON; the programs of a desk may share one. Raises OSError."""
     from trade_mcp.logs.rotation import SharedFile
 
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = SharedFile(path, max_bytes=int(max_mb * 1_000_000), keep=keep)
-    handler.setFormatter(_formatter(program, json=True))
+    handler.setFormatter(_formatter(program, mode, json=True))
     logging.root.addHandler(handler)
 
 
@@ -79,10 +79,10 @@ def incident(what: str, error: BaseException, **fields: object) -> str:
     return number
 
 
-def _first(program: str) -> list[Any]:
-    pid = os.getpid()
+def _first(program: str, mode: str) -> list[Any]:
+    here = {"program": program, "pid": os.getpid()} | ({"mode": mode} if mode else {})
     return [
-        lambda _logger, _method, line: {"program": program, "pid": pid, **line},
+        lambda _logger, _method, line: {**here, **line},
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -90,7 +90,7 @@ def _first(program: str) -> list[Any]:
     ]
 
 
-def _formatter(program: str, *, json: bool) -> logging.Formatter:
+def _formatter(program: str, mode: str, *, json: bool) -> logging.Formatter:
     last: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         *([structlog.processors.format_exc_info] if json else []),
@@ -102,7 +102,7 @@ def _formatter(program: str, *, json: bool) -> logging.Formatter:
         ),
         lambda _logger, _method, text: redacted(text),  # last: whatever stands in the line, and wherever
     ]
-    before = [structlog.stdlib.ExtraAdder(allow=FIELDS), *_first(program)]
+    before = [structlog.stdlib.ExtraAdder(allow=FIELDS), *_first(program, mode)]
     return structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=before)
 
 

@@ -12,6 +12,7 @@ from math import inf
 
 from msgspec import Struct
 
+from trade_mcp.desk.trading import Trading
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, LedgerBusy, LedgerError
 from trade_mcp.domain.events import TradingState
@@ -101,10 +102,19 @@ class Health(Struct, frozen=True):
 
 
 def health(
-    ledger: Log, feed: Feed, venue: Venue, *, clock: Clock, leases: Leases, heartbeats: Heartbeats, expected: Expected
+    ledger: Log,
+    feed: Feed,
+    venue: Venue,
+    *,
+    trading: Trading,
+    clock: Clock,
+    leases: Leases,
+    heartbeats: Heartbeats,
+    expected: Expected,
 ) -> Health:
     """Ask everything once. Raises LedgerError when even the ledger cannot be read."""
     book, market_at = ledger.refresh(), clock.market()
+    state, reason = trading.now(book)
     beats = heartbeats.all()
     held = {holder.name: holder.holder for holder in leases.held() if holder.name in ROLES}
     done = ticks(ledger.engine, expected.step, now=market_at)
@@ -113,12 +123,12 @@ def health(
         *watcher_problems(held, beats),
         *loop_problems(held, beats, done, expected),
         *price_problems(feed, book, expected.symbols, now=market_at),
-        *book_problems(book),
+        *book_problems(book, state, reason),
         *program_problems(beats, installed=installed_code(clock.boot())),
         *clock_problems(beats),
     ]
     return Health(
-        mode=venue.name,
+        mode=book.mode,
         feed=feed.identity,
         synthetic=feed.synthetic,
         venue=venue.name,
@@ -126,8 +136,8 @@ def health(
         market_at=market_at,
         real_at=clock.real(),
         feed_end=feed.end,
-        state=book.state,
-        state_reason=book.state_reason,
+        state=state,
+        state_reason=reason,
         policy=book.policy,
         seq=book.seq,
         programs=tuple(_program(beat) for beat in beats),
@@ -194,10 +204,10 @@ def price_problems(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: dat
         yield from (Problem(text, failing=False) for text in silent)
 
 
-def book_problems(book: Book) -> Iterator[Problem]:
+def book_problems(book: Book, state: TradingState, reason: str) -> Iterator[Problem]:
     """What keeps the desk from entries, and positions that nothing protects."""
-    if book.state is not TradingState.ACTIVE:
-        yield Problem(f"trading is {book.state}", failing=False, why=book.state_reason)
+    if state is not TradingState.ACTIVE:
+        yield Problem(f"trading is {state}", failing=False, why=reason)
     for symbol in book.unprotected():
         yield Problem(f"{symbol} has no live stop")
     for currency, why in book.breaks.items():

@@ -99,7 +99,7 @@ def snapshot(book: Book, marks: Mapping[str, Decimal], *, as_of: datetime | None
     cost = sum((holding.cost for holding in holdings), ZERO)
     return Snapshot(
         as_of=as_of,
-        mode=book.venue,
+        mode=book.mode if book.venue else "",
         account=book.account,
         feed=book.feed,
         synthetic=book.synthetic,

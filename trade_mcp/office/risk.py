@@ -7,18 +7,15 @@ from msgspec import Struct
 
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market, held
-from trade_mcp.domain.book import Book
+from trade_mcp.desk.trading import Trading
 from trade_mcp.domain.calendar import next_start, within
 from trade_mcp.domain.events import Period, TradingState
 from trade_mcp.ports import Clock, Hours
 from trade_mcp.risk.brakes import RELEASES
-from trade_mcp.risk.rules.state import held_until
 from trade_mcp.risk.standing import standing
 from trade_mcp.risk.uses import Use, clusters, uses
 from trade_mcp.store.leases import Heartbeats
 from trade_mcp.store.log import Log
-
-RESUME = "a person, in a terminal: trade-mcp resume --reason ..."
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -71,17 +68,27 @@ class Risk(Struct, frozen=True, kw_only=True):
         return tuple(use.key for use in self.limits if use.headroom is not None and use.headroom < 0)
 
 
-def risk(ledger: Log, market: Market, *, judge: Judge, hours: Hours, clock: Clock, heartbeats: Heartbeats) -> Risk:
+def risk(
+    ledger: Log,
+    market: Market,
+    *,
+    judge: Judge,
+    trading: Trading,
+    hours: Hours,
+    clock: Clock,
+    heartbeats: Heartbeats,
+) -> Risk:
     """Where the desk stands against everything in force, with what other processes committed."""
     book, now = ledger.refresh(), clock.market()
     policy, known = judge.policy(book), judge.correlations(now)
+    state, state_reason = trading.now(book)
     marks = market.marks(held(book))
     stands = standing(book, marks)
     return Risk(
         as_of=now,
-        state=book.state,
-        state_reason=book.state_reason,
-        cleared_by=_cleared_by(book),
+        state=state,
+        state_reason=state_reason,
+        cleared_by=trading.cleared_by(book),
         brakes=tuple(
             Held(
                 brake=one.name,
@@ -114,13 +121,6 @@ def risk(ledger: Log, market: Market, *, judge: Judge, hours: Hours, clock: Cloc
             watcher_silence_s=heartbeats.silence_s("watch"),
         ),
     )
-
-
-def _cleared_by(book: Book) -> str:
-    if book.state is TradingState.ACTIVE:
-        return ""
-    until = held_until(book)
-    return RESUME if until is None else f"the time: {until:%Y-%m-%d %H:%M} UTC"
 
 
 def _closed(symbols: tuple[str, ...], hours: Hours, quiet_hours: tuple[str, ...], now: datetime) -> list[Closed]:

@@ -29,7 +29,7 @@ class Refused(Exception):
 
 def head(desk: "App") -> Body:
     """What every answer begins with: whose market this is, and when."""
-    start: Body = {"mode": desk.venue.name, "feed": desk.feed.name}
+    start: Body = {"mode": desk.settings.mode, "feed": desk.feed.name}
     if desk.feed.synthetic:
         start["synthetic"] = True
     return start | {"as_of": desk.clock.market()}

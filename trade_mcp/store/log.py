@@ -188,7 +188,7 @@ def open_ledger(
                     ledger.append(event)
                 for name, cursor in (cursors or {}).items():
                     ledger.keep_cursor(name, cursor)
-    for name in ("venue", "account", "feed", "quote"):
+    for name in ("mode", "venue", "account", "feed", "quote"):
         ours, theirs = getattr(opening, name), getattr(log.book, name)
         if ours != theirs:
             raise ForeignLedger(

@@ -1,11 +1,14 @@
 """The desk's own: limits in force, prices, the account, what is held, what waits to be told."""
 
+from datetime import UTC, datetime
+
 from trade_mcp.cli.checks.patient import Finding, Patient, fail, of_problems, ok, warn
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.domain.events import TradingState
 from trade_mcp.office.health import price_problems
 from trade_mcp.risk.policy import differences, parse_policy
 from trade_mcp.store import outbox as messages
+from trade_mcp.store.flag import HaltFlag
 from trade_mcp.venues.paper_look import look
 
 
@@ -61,8 +64,12 @@ def state(patient: Patient) -> Finding | None:
     if patient.engine is None:
         return None
     book = patient.book
+    if why := HaltFlag(patient.folder).why():
+        return warn(why, 'trade-mcp resume --reason "..." when it is safe')
     if book.state is not TradingState.ACTIVE:
         return warn(f"trading is {book.state}: {book.state_reason}", 'trade-mcp resume --reason "..." when it is safe')
+    if why := book.unarmed(datetime.now(UTC)):
+        return warn(why, "trade-mcp arm --for 8h")
     if book.breaks:
         said = "; ".join(f"no entries in {currency}: {why}" for currency, why in book.breaks.items())
         return warn(said, "who else trades on this account? docs/operations.md, lost answers and alarms")

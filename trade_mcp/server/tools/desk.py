@@ -3,10 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from trade_mcp.domain.events import TradingState
 from trade_mcp.office.health import ProgramHealth
 from trade_mcp.office.plain import lasting
-from trade_mcp.office.risk import RESUME
 from trade_mcp.server.shapes import Body
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.untrusted import around, clean, marked
@@ -28,7 +26,7 @@ def get_status(desk: "App") -> Body:
     return {
         "state": now.state,
         "state_reason": marked(now.state_reason) or None,
-        "cleared_by": None if now.state is TradingState.ACTIVE else RESUME,
+        "cleared_by": desk.trading.cleared_by(desk.log.book) or None,
         "account": now.account,
         "exchange": _exchange(desk),
         "problems": [around(problem, now.state_reason) for problem in problems],

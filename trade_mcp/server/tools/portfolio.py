@@ -22,7 +22,7 @@ def get_portfolio(desk: "App") -> Body:
     now = desk.portfolio()
     return {
         "currency": now.currency,
-        "state": now.state,
+        "state": desk.trading.now(desk.log.book)[0],
         "equity": now.equity,
         "cash": now.cash,
         "reserved": now.reserved,

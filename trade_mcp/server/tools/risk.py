@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from trade_mcp.desk.trading import RESUME
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Source
-from trade_mcp.office.risk import RESUME, Held
+from trade_mcp.office.risk import Held
 from trade_mcp.risk.uses import Use
 from trade_mcp.server import errors
 from trade_mcp.server.shapes import Body, Refused
@@ -46,7 +46,7 @@ def halt_trading(
 
     Use it when something is wrong, or when asked to; close_position ends a single position.
     """
-    receipt = desk.gate.set_state(TradingState.HALTED, Source.MODEL, reason=reason)
+    receipt = desk.gate.halt(Source.MODEL, reason=reason)
     body: Body = {"outcome": receipt.outcome, "message": around(receipt.message, reason), "cleared_by": RESUME}
     if flatten:
         try:

@@ -120,12 +120,12 @@ def test_what_is_not_there_is_said(market: Live) -> None:
 
 def test_symbols_that_do_not_trade_are_refused_at_the_start(market: Live, tmp_path: Path) -> None:
     reached = Exchange("binance", clock=LiveClock(), folder=tmp_path, url=market.exchange.url)
-    with pytest.raises(BadConfig, match="BTC/USDC, which is no spot market there") as wrong:
+    with pytest.raises(BadConfig, match="BTC/USDC is no spot market at binance") as wrong:
         ccxt_feed(reached, ["BTC/USDC"])
     assert "did you mean BTC/USDT" in wrong.value.hint
     market.control.set_symbol("ETHUSDT", "HALT")
     reached = Exchange("binance", clock=LiveClock(), folder=tmp_path / "later", url=market.exchange.url)
-    with pytest.raises(BadConfig, match="ETH/USDT, which does not trade there now"):
+    with pytest.raises(BadConfig, match="ETH/USDT does not trade at binance now"):
         ccxt_feed(reached, [ETH])
     market.control.set_symbol("ETHUSDT", "TRADING")
 

@@ -6,6 +6,7 @@ from trade_mcp.cli import (
     account,
     arming,
     backup,
+    candles,
     doctor,
     ledger,
     policy,
@@ -62,6 +63,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(policy.app, name="policy")
+app.add_typer(candles.app, name="candles")
 app.add_typer(practice.app, name="practice")
 app.add_typer(ledger.db, name="db")
 app.add_typer(setup.app, name="setup")

@@ -44,7 +44,7 @@ class CcxtFeed:
         self, exchange: Exchange, symbols: Sequence[str], *, streamed: Sequence[str], speed: float, own_time: bool
     ):
         self._exchange, self._streamed, self._speed, self._own_time = exchange, tuple(streamed), speed, own_time
-        self.symbols = tuple(symbols)
+        self.symbols, self.exchange = tuple(symbols), exchange.name
         self.identity = identity(exchange, own_time=own_time)
         self._native = tuple(name for name in TIMEFRAMES if name in (exchange.reads.timeframes or {}))
         if not self._native:
@@ -139,6 +139,22 @@ class CcxtFeed:
             raise FeedError(f"{self._exchange.name} does not say of when its prices are", hint="set feed.speed = 1")
         return at_ms(made)
 
+    def rows(self, symbol: str, timeframe: str, since_ms: int, limit: int) -> Sequence[Sequence[Any]]:
+        """Candles as the exchange shows them, the forming one with them; nothing is kept. Raises FeedError."""
+        rows: list[list[Any]] = self._call(
+            "fetch_ohlcv", symbol, timeframe, since_ms, limit, doing="asking for candles"
+        )
+        return rows
+
+    def settled(self) -> datetime:
+        """Bars that closed by then are final, as far as the clock can say. Raises FeedError."""
+        now = self._market_time() if self._own_time else self._exchange.clock.real()
+        return now - self._margin
+
+    @property
+    def _margin(self) -> timedelta:
+        return timedelta(seconds=MARGIN_S * self._speed, milliseconds=max(0, self._offset_ms))
+
     @property
     def _offset_ms(self) -> int:
         """Our clock minus the exchange's. A market with a time of its own has that one, and ours follows it."""
@@ -150,17 +166,10 @@ class CcxtFeed:
 
     def _of(self, symbol: str, timeframe: str) -> Series:
         if (symbol, timeframe) not in self._series:
-            margin = timedelta(seconds=MARGIN_S * self._speed, milliseconds=max(0, self._offset_ms))
-            fetch = partial(self._rows, symbol, timeframe)
-            series = Series(symbol, timeframe, fetch, margin=margin, boot=self._exchange.clock.boot)
+            fetch = partial(self.rows, symbol, timeframe)
+            series = Series(symbol, timeframe, fetch, margin=self._margin, boot=self._exchange.clock.boot)
             self._series.setdefault((symbol, timeframe), series)
         return self._series[symbol, timeframe]
-
-    def _rows(self, symbol: str, timeframe: str, since_ms: int, limit: int) -> Sequence[Sequence[Any]]:
-        rows: list[list[Any]] = self._call(
-            "fetch_ohlcv", symbol, timeframe, since_ms, limit, doing="asking for candles"
-        )
-        return rows
 
     def _tickers(self, symbols: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
         if self._exchange.reads.has.get("fetchTickers"):
@@ -200,10 +209,11 @@ def ccxt_feed(
     trading = [symbol for symbol, market in markets.items() if market.get("active") is not False]
     for symbol in symbols:
         if symbol not in trading:
+            if symbol in markets:
+                raise BadConfig(f"{symbol} does not trade at {exchange.name} now", hint="take it out of desk.symbols")
             near = ", ".join(nearest_names(symbol, trading))
-            why = "does not trade there now" if symbol in markets else "is no spot market there"
-            hint = f"did you mean {near}?" if near and symbol not in markets else "take it out of desk.symbols"
-            raise BadConfig(f"desk.symbols names {symbol}, which {why} ({exchange.name})", hint=hint)
+            hint = f"did you mean {near}?" if near else "symbols are written as BTC/USDT"
+            raise BadConfig(f"{symbol} is no spot market at {exchange.name}", hint=hint)
     quotes = {symbol.partition("/")[2] for symbol in symbols}
     others = sorted(symbol for symbol in trading if symbol.partition("/")[2] in quotes and symbol not in symbols)
     with contextlib.suppress(VenueUnreachable):

@@ -54,7 +54,7 @@ class Series:
         self._fetch, self._boot = fetch, boot
         self._step, self._margin = step_ms(timeframe), margin // timedelta(milliseconds=1)
         self._lock = threading.Lock()
-        self._bars = _made(symbol, timeframe, [])
+        self._bars = made(symbol, timeframe, [])
         self._since = self._until = 0  # every bar that opens in [since, until) was asked for
         self._answered = 0  # bars that closed before it would have been in the last answer
         self._begins = False  # there is nothing before `since`
@@ -179,7 +179,7 @@ class Series:
         old = self._bars
         if not rows:
             return
-        new = _made(old.symbol, old.timeframe, rows)
+        new = made(old.symbol, old.timeframe, rows)
         _, mine, its = np.intersect1d(old.open_ms, new.open_ms, assume_unique=True, return_indices=True)
         changed = np.zeros(len(mine), bool)
         for name in FIELDS[1:]:
@@ -213,7 +213,7 @@ class Series:
         return [(int(part[0]), int(part[-1]) + self._step) for part in np.split(absent, cuts)]
 
 
-def _made(symbol: str, timeframe: str, rows: Sequence[Row]) -> Candles:
+def made(symbol: str, timeframe: str, rows: Sequence[Row]) -> Candles:
     open_ms = np.array([row[0] for row in rows], np.int64)
     columns = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), len(FIELDS) - 1).T.copy()
     return frozen(Candles(symbol, timeframe, open_ms, *columns))

@@ -62,8 +62,8 @@ def _symbol(words: list[str]) -> str | None:
         return None
     if len(upper) >= 2 and upper[-1] in QUOTES:
         return f"{upper[-2]}/{upper[-1]}" if upper[-2] != upper[-1] else None  # BTC_USDT_USDT is a future
-    if len(upper) == 3:
-        return None
+    if len(upper) == 3:  # as the candle store names them
+        return f"{upper[1]}/{upper[2]}" if upper[1] != upper[2] else None
     joined = upper[-1]
     for quote in QUOTES:
         base = joined.removesuffix(quote)

@@ -15,6 +15,7 @@ from trade_mcp.domain.order import OrderType, Source
 from trade_mcp.ports import Rests
 from trade_mcp.store import reads
 
+pytestmark = pytest.mark.storm
 AtSea = Callable[..., Sea]
 TRAIL = ExitPlan(trail=Distance(fraction=D("0.02")))
 

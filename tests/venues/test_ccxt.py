@@ -264,3 +264,16 @@ def test_two_venues_with_one_key_do_not_mind_each_other(practice: Running, tmp_p
     assert two.cancel(limit("a", price="90")).status is Status.CANCELLED
     one.close()
     two.close()
+
+
+def test_money_that_comes_and_goes_is_told_once(practice: Running, tmp_path: Path) -> None:
+    venue = venue_of(practice, tmp_path)
+    key = venue.exchange.reads.apiKey
+    assert venue.transfers_since("")[0] == []
+    _, cursor = venue.transfers_since("")
+    practice.control.transfer(key, "USDT", "250.5")
+    practice.control.transfer(key, "BTC", "-0.25")
+    moved, cursor = venue.transfers_since(cursor)
+    assert [(each.currency, each.amount) for each in moved] == [("USDT", Decimal("250.5")), ("BTC", Decimal("-0.25"))]
+    assert venue.transfers_since(cursor)[0] == []
+    venue.close()

@@ -242,6 +242,15 @@ class Books:
         rows = self._db.execute("SELECT content FROM lists WHERE account = ? ORDER BY number", (account,))
         return [msgspec.json.decode(row[0], type=OrderList) for row in rows]
 
+    def transfers(self, account: str, *, start: int | None, end: int | None) -> list[tuple[int, str, Decimal, int]]:
+        """Number, asset, amount (below 0: taken out) and time of an account's transfers, newest first."""
+        rows = self._db.execute(
+            "SELECT number, asset, amount, at_ms FROM transfers WHERE account = ? AND at_ms BETWEEN ? AND ?"
+            " ORDER BY number DESC",
+            (account, start or 0, 2**62 if end is None else end),
+        )
+        return [(number, asset, Decimal(amount), at_ms) for number, asset, amount, at_ms in rows]
+
     def sums(self) -> dict[str, Any]:
         """How much there is of each kind of row, and every transfer by account and asset."""
         counts = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from trade_mcp.practice import account, order_lists, orders, public
+from trade_mcp.practice import account, order_lists, orders, public, transfers
 from trade_mcp.practice.context import Call
 
 
@@ -56,6 +56,8 @@ SAPI: dict[str, Route] = {
     "GET system/status": Route(public.system_status),
     "GET asset/tradeFee": Route(account.trade_fee, READ),
     "GET account/apiRestrictions": Route(account.restrictions, READ),
+    "GET capital/deposit/hisrec": Route(transfers.deposits, READ),
+    "GET capital/withdraw/history": Route(transfers.withdrawals, READ),
     "GET capital/config/getall": Route(public.nothing, READ),
     "GET margin/allPairs": Route(public.nothing),
     "GET margin/isolated/allPairs": Route(public.nothing, READ),

@@ -19,7 +19,7 @@ from trade_mcp.domain.errors import BadConfig, VenueError, VenueRejected, VenueU
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
-from trade_mcp.venues import ccxt_orders, ccxt_reports
+from trade_mcp.venues import ccxt_orders, ccxt_reports, ccxt_transfers
 from trade_mcp.venues.capabilities import Capabilities, capabilities
 from trade_mcp.venues.ccxt_changes import Changes
 from trade_mcp.venues.ccxt_names import Names
@@ -95,11 +95,9 @@ class CcxtVenue:
 
     def cancel(self, order: Order) -> Report:
         given = self._by_name(order) | self._apart(order.type)
-        doing = f"cancelling {order.order_id}"
+        venue_id, doing = self._their_id(order), f"cancelling {order.order_id}"
         try:
-            row: Row = self.exchange.call(
-                Purpose.EXIT, "cancel_order", order.venue_id, order.symbol, given, doing=doing
-            )
+            row: Row = self.exchange.call(Purpose.EXIT, "cancel_order", venue_id, order.symbol, given, doing=doing)
             if row.get("status") == "canceled" and ccxt_reports.exact(row.get("filled")) == order.filled:
                 return ccxt_reports.report(row, (), order_id=order.order_id)
         except VenueRejected as no:
@@ -107,7 +105,7 @@ class CcxtVenue:
                 raise
         finally:
             self._changes.expect()
-        report = self.order(order)
+        report = self.order(order)  # gone before we came, or filled in part
         if report is None:
             raise VenueRejected(f"{order.order_id} is not known here")
         return report
@@ -124,7 +122,13 @@ class CcxtVenue:
         return self._changes.since(cursor, self._symbols)
 
     def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
-        return (), ""
+        if not ccxt_transfers.tells(self.exchange):
+            return (), ""
+        try:
+            return ccxt_transfers.since(self.exchange, cursor)
+        except VenueRejected as no:  # the key may not ask: what moves shows as a break, and a person says what it was
+            log.warning("transfers are not told", error=no.message)
+            return (), cursor
 
     def balances(self) -> Mapping[str, Balance]:
         return ccxt_reports.balances(self.balance_rows())
@@ -237,6 +241,14 @@ class CcxtVenue:
     def _by_name(self, order: Order) -> dict[str, Any]:
         """How the exchange is asked for an order: by our id where it can be."""
         return {"clientOrderId": self.names.out(order.order_id)} if self.can.dialect.finds_ours else {}
+
+    def _their_id(self, order: Order) -> str:
+        """The exchange's own id of an order; "" where it is asked for by ours and theirs is not known yet."""
+        if order.venue_id or self.can.dialect.finds_ours:
+            return order.venue_id
+        if (found := self._searched(order)) is None:
+            raise VenueRejected(f"{order.order_id} is not known here")
+        return str(found["id"])
 
     def _apart(self, kind: OrderType) -> dict[str, Any]:
         return {"trigger": True} if self.can.triggers_apart and kind in ccxt_orders.TRIGGERS else {}

@@ -163,7 +163,7 @@ def build(settings: Settings, program: str) -> App:
         symbols = settings.desk.symbols or feed.symbols
         quote = _quote(settings, feed, symbols)
         clock = _clock(settings, feed, engine)
-        venue = _venue(settings, feed, clock, quote=quote, symbols=symbols, check=program in RUNNING)
+        venue = _venue(settings, feed, clock, quote=quote, symbols=symbols, check=program in DECIDING)
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
@@ -370,7 +370,8 @@ def open_exchange(settings: Settings, *, signed: bool) -> "Exchange":
 def _venue(
     settings: Settings, feed: Feed, clock: SharedClock, *, quote: str, symbols: tuple[str, ...], check: bool
 ) -> Venue:
-    """Where orders go. ``check``: this program trades, so what the exchange says of the key is asked for now."""
+    """Where orders go. ``check``: this program enters, so what the key may do is asked for now; one that only watches,
+    halts or looks starts with any key."""
     if settings.desk.venue == "ccxt":
         return VENUES["ccxt"](
             open_exchange(settings, signed=True),

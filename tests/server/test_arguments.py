@@ -18,7 +18,7 @@ BUY = {"symbol": "BTC/USDT", "side": "buy", "size": "0.01"}
 
 
 def asked(**sent: object) -> OrderRequest:
-    return order_request(**strict.read(ORDER, BUY | sent))
+    return order_request(**strict.read(ORDER, BUY | sent)).request
 
 
 def refusal(**sent: object) -> BadInput:

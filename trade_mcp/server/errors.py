@@ -1,13 +1,35 @@
 """Errors: what a model is told when something goes wrong. What we foresaw with a hint; what we did not, by a number."""
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mcp_types import CallToolResult
 
 from trade_mcp import logs
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.server.shapes import Body
+from trade_mcp.server.shapes import Body, Refused, head, result
 from trade_mcp.server.untrusted import clean
 
+if TYPE_CHECKING:
+    from trade_mcp.app import App
+
 _PATH = re.compile(r"(?<![\w/])/(?:[\w.@+-]+/)+")  # the folders in front of a file's name
+
+
+def guarded(desk: "App", tool: str, run: Callable[[], Body], named: Body) -> CallToolResult:
+    """What ``run`` answers, or what is told when it refuses or fails; each begins with the head and ``named``."""
+    start: Body = {}
+    try:
+        start = head(desk)
+        told = run()
+        return result(start | named | told)
+    except Refused as refusal:
+        return result(start | named | refusal.body, is_error=True)
+    except TradeError as error:
+        return result(start | named | failure(error), is_error=True)
+    except Exception as error:  # the edge of the process: whatever broke must not reach the model
+        return result(start | named | crash(error, tool), is_error=True)
 
 
 def failure(error: TradeError) -> Body:

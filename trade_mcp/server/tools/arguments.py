@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from typing import Annotated
 
+from msgspec import Struct
 from uuid_utils import uuid7
 
 from trade_mcp.domain.distances import Distance
@@ -49,6 +50,17 @@ def new_id() -> str:
     return uuid7().hex
 
 
+class Placing(Struct, frozen=True):
+    """An order that is asked for, and the confirm token that came with it."""
+
+    request: OrderRequest
+    confirm: str
+
+    @property
+    def order_id(self) -> str:
+        return self.request.order_id
+
+
 def order_request(
     *,
     symbol: Symbol,
@@ -66,9 +78,10 @@ def order_request(
     reason: Reason = "",
     trigger_price: Annotated[Decimal | None, "of stop, stop_limit, take_profit"] = None,
     post_only: bool = False,
-) -> OrderRequest:
+    confirm: str = "",
+) -> Placing:
     """The order a caller asks for; what contradicts itself is the gate's to say."""
-    return OrderRequest(
+    request = OrderRequest(
         order_id=order_id or new_id(),
         symbol=symbol,
         side=side,
@@ -83,6 +96,7 @@ def order_request(
         strategy=strategy,
         reason=reason,
     )
+    return Placing(request, confirm)
 
 
 def exit_plan(

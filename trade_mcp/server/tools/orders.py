@@ -1,18 +1,23 @@
 """Order tools: the whole life of an order, from asking what would happen to ending it. All through the one gate."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from trade_mcp.desk.receipt import Receipt
-from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.approvals import By, OrderProposal
+from trade_mcp.domain.errors import BadInput, RefusedError
 from trade_mcp.domain.events import OrderRefused
-from trade_mcp.domain.order import OrderRequest, Source, Status
+from trade_mcp.domain.order import Source, Status
 from trade_mcp.risk.verdict import Verdict
+from trade_mcp.server import confirm
+from trade_mcp.server.asking import Said
 from trade_mcp.server.shapes import Body, Refused
 from trade_mcp.server.strict import OneOf
 from trade_mcp.server.tool import Entry
 from trade_mcp.server.tools.arguments import (
     NewId,
+    Placing,
     Reason,
     StopLoss,
     Symbol,
@@ -22,9 +27,10 @@ from trade_mcp.server.tools.arguments import (
     new_id,
     order_request,
 )
-from trade_mcp.server.tools.parts import figure, order_line, verdict_line
+from trade_mcp.server.tools.parts import brief_number, figure, order_line, verdict_line
 from trade_mcp.server.untrusted import around, clean, marked
-from trade_mcp.store import reads
+from trade_mcp.store import proposals, reads
+from trade_mcp.store.proposals import Kept
 
 if TYPE_CHECKING:
     from trade_mcp.app import App
@@ -32,15 +38,16 @@ if TYPE_CHECKING:
 PAGE = 20
 
 
-def preview_order(desk: "App", request: OrderRequest) -> Body:
+def preview_order(desk: "App", asked: Placing) -> Body:
     """What place_order with the same arguments would do now: every rule's verdict, cost, fee, risk and exits.
 
     Writes nothing. Use it before place_order, and to learn how to change an order that was refused.
     """
-    preview = desk.gate.preview(request, Source.MODEL)
+    preview = desk.gate.preview(asked.request, Source.MODEL)
     order = preview.order
     return {
         "allowed": preview.allowed,
+        "needs_person": preview.asks or None,
         "order": {
             "symbol": order.symbol,
             "side": order.side,
@@ -67,14 +74,26 @@ def _tells(verdict: Verdict) -> bool:
     return not verdict.passed or (verdict.measured is not None and isinstance(verdict.limit, Decimal))
 
 
-def place_order(desk: "App", request: OrderRequest) -> Body:
+def place_order(desk: "App", asked: Placing, can_ask: bool) -> Body:
     """Place an order. The gate checks every limit first; a refusal lists the rules that failed with their numbers.
 
     Call get_quotes and preview_order first. Give size or notional. A buy without stop_loss gets the desk's default;
     exits are priced from the actual fill and rest at the venue. To repeat after a lost answer, send the order_id
     again: it is never placed twice. To sell, prefer close_position.
+
+    `proposed`: a person decides; do not repeat it. `unconfirmed`: make it smaller, or repeat it with its `confirm`.
     """
-    receipt = desk.gate.submit(request, Source.MODEL)
+    request = asked.request
+    if asked.confirm:
+        try:
+            confirm.check(asked.confirm, request)
+        except RefusedError as no:
+            desk.trading.deny("confirm", no.message, Source.MODEL, order_id=request.order_id)
+            raise
+    receipt = desk.gate.submit(request, Source.MODEL, propose=can_ask or bool(asked.confirm))
+    if receipt.outcome == "unconfirmed":
+        said = f"{receipt.message}. Make it smaller, or send it again with this order_id and confirm"
+        return {"outcome": receipt.outcome, "message": said, "confirm": confirm.token_for(request)}
     if receipt.order is not None and receipt.order.status in (Status.REJECTED, Status.NEVER_PLACED):
         raise Refused(_told(receipt))
     return _told(receipt)
@@ -135,6 +154,48 @@ def list_orders(
     return {"orders": [order_line(order) for order in found], "next": following or None}
 
 
+def list_proposals(
+    desk: "App", *, status: Annotated[str, OneOf(("waiting", "all")), "default waiting"] = "waiting"
+) -> Body:
+    """List entries that wait for a person; `all`: also what became of others. No tool approves one."""
+    now = desk.clock.real()
+    found = proposals.newest(desk.engine, waiting=status == "waiting", limit=PAGE)
+    shown = [one for one in found if status == "all" or one.standing(now) == proposals.WAITING]
+    return {"proposals": [_proposal(one.proposal) | _became(one, now) for one in shown]}
+
+
+def answer_proposal(desk: "App", proposal_id: str, said: Said) -> Body:
+    """What a person in the chat said about a proposal is done."""
+    if said is Said.YES:
+        return _told(desk.proposals.approve(proposal_id, By.CHAT))
+    if said is Said.NO:
+        gone = desk.proposals.reject(proposal_id, By.CHAT)
+        body = {"outcome": "rejected", "message": "the person said no; nothing was sent", "proposal": _proposal(gone)}
+        raise Refused(body)
+    found = proposals.proposal(desk.engine, proposal_id)
+    waits = None if found is None else _proposal(found.proposal) | _became(found, desk.clock.real())
+    return {"outcome": "proposed", "message": "the person did not answer; nothing was sent", "proposal": waits}
+
+
+def _proposal(one: OrderProposal) -> Body:
+    return {
+        "id": one.proposal_id,
+        "order_id": one.request.order_id,
+        "symbol": one.request.symbol,
+        "size": one.size,
+        "price": brief_number(one.price),
+        "notional": brief_number(one.notional),
+        "by": one.source,
+        "reason": marked(one.request.reason) or None,
+        "why": clean(one.why),
+        "until": one.expires_at,
+    }
+
+
+def _became(found: Kept, now: datetime) -> Body:
+    return {"status": found.standing(now), "decided_by": found.decided_by or None, "note": marked(found.note) or None}
+
+
 def _refusal(refusal: OrderRefused) -> Body:
     request = refusal.request
     return {
@@ -159,8 +220,11 @@ def _told(receipt: Receipt) -> Body:
         "message": around(receipt.message, *words),
         "order": order_line(receipt.order) if receipt.order is not None else None,
         "exits": [order_line(leg, brief=True) for leg in receipt.legs] or None,
+        "proposal": _proposal(receipt.proposal) if receipt.proposal is not None else None,
     }
     if receipt.refused:
+        if not receipt.verdicts:  # no rule, but a person's no
+            raise Refused(body)
         failed = [verdict_line(verdict) for verdict in receipt.failed]
         passed = [verdict.rule for verdict in receipt.verdicts if verdict.passed]
         body |= {"message": None, "order": None, "verdicts": failed, "passed": passed}
@@ -170,9 +234,10 @@ def _told(receipt: Receipt) -> Body:
 
 TOOLS = (
     Entry(preview_order, "Preview an order", takes=order_request),
-    Entry(place_order, "Place an order", takes=order_request, reads=False, repeatable=False),
+    Entry(place_order, "Place an order", takes=order_request, reads=False, repeatable=False, asks=answer_proposal),
     Entry(cancel_order, "Cancel an order", reads=False),
     Entry(close_position, "Close a position", reads=False, repeatable=False),
     Entry(set_exits, "Set stop, target, trail", reads=False),
     Entry(list_orders, "List orders"),
+    Entry(list_proposals, "Orders that wait for a person"),
 )

@@ -20,7 +20,7 @@ from trade_mcp.domain.errors import TradeError
 pytestmark = pytest.mark.storm
 AtSea = Callable[..., Sea]
 SEEDS: tuple[int, ...] = ()
-STEPS = 50
+STEPS = 60
 LIMITS = {  # wide, so that much happens; what they hold back is tested elsewhere
     "ask": "never",
     "duplicate_window_s": 1,
@@ -80,7 +80,7 @@ class ExchangeStorm(Storm):
 
     def step(self) -> None:
         app, _ = self.chance.choice(self.desks)
-        if self.chance.random() < 0.5:
+        if self.chance.random() < 0.4:
             self.sea.control.add(*faults(self.chance))
         act = self.chance.choices(
             [
@@ -96,7 +96,7 @@ class ExchangeStorm(Storm):
                 self.hand,
                 self.late,
             ],
-            [6, 3, 3, 2, 8, 6, 1, 0.3, 0.7, 0.7, 0.7],
+            [10, 3, 3, 2, 8, 6, 1, 0.3, 0.7, 0.7, 0.7],
         )[0]
         app.heartbeats.beat("watch", {})
         with contextlib.suppress(TradeError):  # said no; what matters is what is true afterwards

@@ -39,7 +39,7 @@ from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, propose, propose_cancel
 from trade_mcp.risk.rules import RULES
-from trade_mcp.risk.standing import heat_of, standing
+from trade_mcp.risk.standing import standing
 
 ABSURD = st.sampled_from(
     [D(t) for t in ("NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "0", "-0", "-1", "1e30", "1e999999", "1e-999999")]
@@ -181,7 +181,7 @@ def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: 
     assert after.exposure <= limits.max_exposure * after.equity
     assert after.notionals[BTC] <= limits.max_position * after.equity
     assert after.heat <= limits.max_heat * after.equity
-    assert heat_of(of, PRICES, "chat") <= limits.max_heat_per_strategy * after.equity
+    assert after.heats["chat"] <= limits.max_heat_per_strategy * after.equity
     together = after.exposure if moves >= limits.cluster_correlation else after.notionals[BTC]
     assert together <= limits.max_cluster * after.equity
     assert after.reserved * D("1.001") <= of.cash

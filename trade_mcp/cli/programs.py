@@ -82,6 +82,10 @@ def tick(
         flag_is_down(config)
     with desk(config, "tick") as app:
         watched = None if dry_run else app.watch.step()
+        if not dry_run:  # where ticks are all that runs, nobody else makes the day's correlations
+            from trade_mcp.office.correlations import correlate
+
+            correlate(app.log, app.market, clock=app.clock)
         report = app.decide.step(dry_run=dry_run)
         answer: dict[str, Any] = {
             "at": report.at,

@@ -53,10 +53,12 @@ def _row(use: "Use", *, over: tuple[str, ...]) -> tuple[str, str, str, str, str]
 
 
 def _shown(value: Any, use: "Use") -> str:
-    from trade_mcp.risk.policy import FRACTIONS
+    from trade_mcp.risk.policy import FRACTIONS, LIMITS
 
     if value is None or value in ((), {}):
         return "-"
+    if LIMITS[use.key].off and use.limit == 0 and value is use.limit:
+        return "off"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal) and use.unit in FRACTIONS and use.unit != "correlation":

@@ -12,7 +12,7 @@ from trade_mcp.risk.proposal import Kind, Proposal, View
 from trade_mcp.risk.rules import RULES
 from trade_mcp.risk.rules.approval import unasked
 from trade_mcp.risk.rules.size import stage_of
-from trade_mcp.risk.standing import SLACK, heat_of, standing
+from trade_mcp.risk.standing import SLACK, standing
 from trade_mcp.risk.verdict import Verdict
 
 CENT = Decimal("1e-8")
@@ -76,7 +76,7 @@ def headroom_notional(
         policy.max_exposure * now.equity - now.exposure,
         (book.cash - now.reserved * paid) / (paid * (1 + SLACK)),
         (policy.max_heat * now.equity - now.heat) / stop_fraction,
-        (policy.max_heat_per_strategy * now.equity - heat_of(book, view.marks, who)) / stop_fraction,
+        (policy.max_heat_per_strategy * now.equity - now.heats.get(who, ZERO)) / stop_fraction,
         policy.max_trade_risk * now.equity / stop_fraction,
     )
     return room.quantize(CENT, ROUND_FLOOR) if room > 0 else ZERO

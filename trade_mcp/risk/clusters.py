@@ -7,14 +7,10 @@ from msgspec import Struct
 
 
 class Correlations(Struct, frozen=True, gc=False):
-    """The correlations of one day, by pair of symbols in order of their names."""
+    """The correlations of one day (-1..1), by pair of symbols in order of their names; what is missing is 1."""
 
     day: date
     pairs: dict[tuple[str, str], float]
-
-    def of(self, a: str, b: str) -> float:
-        """In -1..1; an unknown one counts as 1."""
-        return self.pairs.get((a, b) if a < b else (b, a), 1.0)
 
 
 def cluster(symbol: str, others: Iterable[str], *, known: Correlations | None, least: float) -> list[str]:
@@ -22,9 +18,10 @@ def cluster(symbol: str, others: Iterable[str], *, known: Correlations | None, l
     rest = [other for other in others if other != symbol]
     if known is None:
         return [symbol, *rest]
-    found = [symbol]
+    found, correlation = [symbol], known.pairs.get
     for one in found:  # grows while it is walked
-        near = [other for other in rest if known.of(one, other) >= least]
-        found += near
-        rest = [other for other in rest if other not in near]
+        near = [other for other in rest if correlation((one, other) if one < other else (other, one), 1.0) >= least]
+        if near:
+            found += near
+            rest = [other for other in rest if other not in near]
     return found

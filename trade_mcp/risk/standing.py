@@ -5,10 +5,10 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from msgspec import Struct
 
-from trade_mcp.domain.book import Book, trader
+from trade_mcp.domain.book import CHAT, Book, trader
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Order, Side
+from trade_mcp.domain.order import Order, Side, Source
 
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e12")
 SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
@@ -45,7 +45,8 @@ class Standing(Struct, frozen=True, gc=False):
     orders: int  # live ones; a group of exits counts once
     notionals: dict[str, Decimal]
     losses: dict[str, Decimal]
-    slots: frozenset[str]  # symbols that hold one: a position that is not dust, or an entry in flight
+    heats: dict[str, Decimal]  # lost if every stop is hit, by `trader`
+    slots: set[str]  # symbols that hold one: a position that is not dust, or an entry in flight
 
 
 def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
@@ -53,21 +54,26 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     equity, reserved = book.cash, ZERO
     notionals: dict[str, Decimal] = {}
     losses: dict[str, Decimal] = {}
+    heats: dict[str, Decimal] = {}
     unpriced: list[str] = []
     slots: set[str] = set()
-    for symbol, position in book.positions.items():
+    for symbol, position in book.positions.items():  # asked at every order: what is small is written out here
         if not position.dust:
             slots.add(symbol)
         mark = marks.get(symbol)
         if mark is None or not sound(mark):
             unpriced.append(symbol)
             continue
-        size = position.size
+        size, held = position.size, position.levels
         value = size * mark
         equity += value
-        notionals[symbol] = abs(value)
+        notionals[symbol] = value if size >= 0 else -value
         if not position.dust:  # dust needs no stop: it could not be sold at one
-            losses[symbol] = abs(value) if size < 0 else loss(size, mark, stop=position.levels.stop_price)
+            stop = held.stop if held.trail is None and held.even_at is None else held.stop_price
+            lost = -value if size < 0 else loss(size, mark, stop=stop)
+            losses[symbol] = lost
+            who = position.strategy if position.owner is Source.LOOP and position.strategy else CHAT
+            heats[who] = heats.get(who, ZERO) + lost
     groups: set[str] = set()
     for order in book.orders.values():
         groups.add(order.group or order.order_id)
@@ -76,7 +82,10 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
             slots.add(symbol)
             reserved += open_size * order.worst_price
             notionals[symbol] = notionals.get(symbol, ZERO) + open_size * expected_price(order)
-            losses[symbol] = losses.get(symbol, ZERO) + entry_loss(order)
+            lost = entry_loss(order)
+            losses[symbol] = losses.get(symbol, ZERO) + lost
+            who = trader(order.source, order.strategy)
+            heats[who] = heats.get(who, ZERO) + lost
     return Standing(
         None if unpriced else equity,
         tuple(unpriced),
@@ -86,7 +95,8 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
         len(groups),
         notionals,
         losses,
-        frozenset(slots),
+        heats,
+        slots,
     )
 
 
@@ -123,21 +133,3 @@ def stop_at(plan: ExitPlan | None, price: Decimal) -> Decimal | None:
         return stop
     trailing = price - plan.trail.of(price)
     return trailing if stop is None or trailing > stop else stop
-
-
-def heat_of(book: Book, marks: Mapping[str, Decimal], who: str, *, besides: str = "") -> Decimal:
-    """What is lost at the stops of the positions and live buys of ``who`` (`trader`), but for the one in ``besides``.
-
-    Positions without a price are left out: while there are any, equity is unknown, and nothing is entered.
-    """
-    lost = ZERO
-    for symbol, position in book.positions.items():
-        mark = marks.get(symbol)
-        if symbol == besides or position.dust or mark is None or trader(position.owner, position.strategy) != who:
-            continue
-        if sound(mark):
-            lost += loss(position.size, mark, stop=position.levels.stop_price)
-    for order in book.orders.values():
-        if order.side is Side.BUY and trader(order.source, order.strategy) == who:
-            lost += entry_loss(order)
-    return lost

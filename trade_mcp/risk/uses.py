@@ -9,14 +9,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from trade_mcp.domain.book import Book, trader
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Side
 from trade_mcp.risk.brakes import EQUITY_BRAKES, measured, rejected_lately
 from trade_mcp.risk.clusters import Correlations, cluster
 from trade_mcp.risk.policy import COUNT, EQUITY, LIMITS, Policy
 from trade_mcp.risk.rules.pace import DAY, HOUR, MINUTE, entered_at
-from trade_mcp.risk.standing import Standing, expected_price, heat_of, standing
+from trade_mcp.risk.standing import Standing, expected_price, standing
 
 
 class Use(Struct, frozen=True, gc=False):
@@ -60,7 +60,7 @@ def uses(
         "loss_streak": Decimal(max((streak.losses for streak in book.streaks.values()), default=0)),
         "max_rejections": None if real is None else Decimal(rejected_lately(book, real)),
         "max_exit_silence_s": watcher_silence_s,
-        **_shares(book, policy, stands, marks, correlations),
+        **_shares(book, policy, stands, correlations),
     }
     return tuple(_use(key, policy, used.get(key)) for key in LIMITS)
 
@@ -75,14 +75,12 @@ def clusters(stands: Standing, policy: Policy, known: Correlations | None) -> li
 
 
 def _shares(
-    book: Book, policy: Policy, stands: Standing, marks: Mapping[str, Decimal], known: Correlations | None
+    book: Book, policy: Policy, stands: Standing, known: Correlations | None
 ) -> dict[str, Decimal | float | None]:
     equity = stands.equity
     if equity is None or equity <= 0:
         return {}
     buys = [order for order in book.live() if order.side is Side.BUY]
-    traders = {trader(held.owner, held.strategy) for held in book.positions.values()}
-    traders |= {trader(order.source, order.strategy) for order in buys}
     together = clusters(stands, policy, known)
     return {
         "max_order_notional": max((order.open_size * expected_price(order) for order in buys), default=ZERO) / equity,
@@ -91,7 +89,7 @@ def _shares(
         "max_cluster": together[0][0] / equity if together else ZERO,
         "max_trade_risk": max(stands.losses.values(), default=ZERO) / equity,
         "max_heat": stands.heat / equity,
-        "max_heat_per_strategy": max((heat_of(book, marks, who) for who in traders), default=ZERO) / equity,
+        "max_heat_per_strategy": max(stands.heats.values(), default=ZERO) / equity,
         **{brake.key: _at_least_0(measured(brake, book, equity)) for brake in EQUITY_BRAKES},
     }
 

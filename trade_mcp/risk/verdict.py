@@ -204,23 +204,23 @@ def _stage(v: Verdict) -> str:
 
 
 def _heat_per_strategy(v: Verdict) -> str:
-    who, whose, *rest = v.detail
-    subject = "open risk of all strategies together" if whose == "all" else f"open risk of {who}"
-    return _share_of(subject)(structs.replace(v, detail=tuple(rest)))
+    who, *rest = v.detail
+    return _share_of(f"open risk of {who}")(structs.replace(v, detail=tuple(rest)))
 
 
 def _correlation(v: Verdict) -> str:
-    case, *rest = v.detail
-    if case == "all":
-        return _share_of("all that is held")(v)
-    if case != "cluster":
-        return _share_of("what moves together")(v)
-    symbols, day = rest
-    if len(symbols) == 1:
-        return _share_of(f"{symbols[0]}, which moves on its own,")(v)
-    subject = f"{', '.join(sorted(symbols))}, which move together,"
+    symbols, day, *rest = v.detail
+    if not symbols:
+        subject = "all that is held"
+    elif len(symbols) == 1:
+        subject = f"{symbols[0]}, which moves on its own,"
+    else:
+        subject = f"{', '.join(sorted(symbols))}, which move together,"
+    said = _share_of(subject)(structs.replace(v, detail=tuple(rest)))
+    if len(symbols) < 2:
+        return said
     source = f"correlations of {day}" if day is not None else "their correlations are not known and count as 1"
-    return f"{_share_of(subject)(v)} ({source})"
+    return f"{said} ({source})"
 
 
 def _loss_streak(v: Verdict) -> str:

@@ -1,6 +1,7 @@
 """Market: what may be traded, in which steps, at which prices."""
 
-from decimal import Context, Decimal
+from collections.abc import Sequence
+from decimal import Context, Decimal, InvalidOperation
 
 from trade_mcp.domain.calendar import next_start, within
 from trade_mcp.domain.instrument import Instrument
@@ -95,13 +96,23 @@ def price_band(proposal: Proposal, policy: Policy) -> Verdict | None:
     for price in (order.limit_price, order.trigger_price):
         if price is not None and abs(price - quote.ask) > most * quote.ask:
             return Verdict("price_band", False, abs(price - quote.ask) / quote.ask, most, ("limit", price, quote.ask))
-    closes = [close for close in (proposal.view.recent or ())[-RECENT:] if sound(close)]
-    closes.sort()
+    closes = _sorted((proposal.view.recent or ())[-RECENT:])
     if not closes:
         return Verdict("price_band", False, None, policy.max_jump, ("history", proposal.symbol))
     usual, mid = closes[len(closes) // 2], quote.mid
     jump = abs(mid - usual)
     return Verdict("price_band", jump <= policy.max_jump * usual, jump / usual, policy.max_jump, ("jump", mid, usual))
+
+
+def _sorted(closes: Sequence[Decimal]) -> list[Decimal]:
+    """Those of ``closes`` that are prices, the lowest first. Almost always all are: then the ends of them tell."""
+    try:
+        found = sorted(closes)
+        if not found or (sound(found[0]) and sound(found[-1])):
+            return found
+    except InvalidOperation:  # a NaN is in no order
+        pass
+    return sorted(close for close in closes if sound(close))
 
 
 def spread(proposal: Proposal, policy: Policy) -> Verdict | None:

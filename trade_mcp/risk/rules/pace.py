@@ -35,7 +35,7 @@ def repeats(proposal: Proposal, policy: Policy) -> Verdict | None:
     if order is None:
         return None
     who = trader(order.source, order.strategy)
-    if brake_key("repeats", repeats_scope(who, order.symbol)) in book.brakes:
+    if book.brakes and brake_key("repeats", repeats_scope(who, order.symbol)) in book.brakes:
         return Verdict("repeats", False, None, policy.max_repeats_per_hour, ("held", who, order.symbol))
     after = repeated(book, who, order.symbol, now=proposal.view.now) + 1
     limit = policy.max_repeats_per_hour

@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-from msgspec import structs
-
 from trade_mcp.domain.book import trader
 from trade_mcp.domain.exits import levels
 from trade_mcp.domain.instrument import ZERO
@@ -11,7 +9,7 @@ from trade_mcp.domain.order import Order, OrderType, Source
 from trade_mcp.risk.clusters import cluster
 from trade_mcp.risk.policy import OTHERS, SIZES, Policy
 from trade_mcp.risk.proposal import Kind, Proposal
-from trade_mcp.risk.standing import heat_of, stop_at
+from trade_mcp.risk.standing import stop_at
 from trade_mcp.risk.verdict import Verdict
 
 
@@ -91,8 +89,7 @@ def stage(proposal: Proposal, policy: Policy) -> Verdict | None:
     if said == "full":
         return Verdict("stage", True, None, None, (named, said))
     limit = SIZES[said] * policy.max_order_notional
-    verdict = _share("stage", proposal.notional, proposal, limit=limit)
-    return structs.replace(verdict, detail=(named, said, *verdict.detail)) if verdict is not None else None
+    return _share("stage", proposal.notional, proposal, limit=limit, about=(named, said))
 
 
 def stage_of(source: Source, strategy: str, policy: Policy) -> tuple[str, str]:
@@ -119,16 +116,15 @@ def reward_to_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
 def heat_per_strategy(proposal: Proposal, policy: Policy) -> Verdict | None:
     """The same of what one strategy opened: ``policy.max_heat_per_strategy``. The chat is one, under whatever names."""
     limit, order = policy.max_heat_per_strategy, proposal.order
-    held = proposal.book.position(proposal.symbol)
-    who = trader(order.source, order.strategy) if order is not None else trader(held.owner, held.strategy)
-    if proposal.heat is not None and proposal.equity is not None and 0 < proposal.heat <= limit * proposal.equity:
-        return Verdict("heat_per_strategy", True, proposal.heat / proposal.equity, limit, (who, "all"))
-    used = proposal.risk
-    if used is not None:
-        besides = proposal.symbol if order is None else ""
-        used = used + heat_of(proposal.book, proposal.view.marks, who, besides=besides)
-    verdict = _share("heat_per_strategy", used, proposal, limit=limit)
-    return structs.replace(verdict, detail=(who, "own", *verdict.detail)) if verdict is not None else None
+    if order is not None:
+        who = trader(order.source, order.strategy)
+    else:
+        held = proposal.book.position(proposal.symbol)
+        who = trader(held.owner, held.strategy)
+    used, now = proposal.heat, proposal.now
+    if used is not None and now is not None:
+        used = now.heats.get(who, ZERO) + used - now.heat  # what this adds, or a looser stop
+    return _share("heat_per_strategy", used, proposal, limit=limit, about=(who,))
 
 
 def correlation(proposal: Proposal, policy: Policy) -> Verdict | None:
@@ -140,26 +136,27 @@ def correlation(proposal: Proposal, policy: Policy) -> Verdict | None:
     if after is None or proposal.notional is None or now is None:
         return None  # an entry without a price: fresh_quote refuses
     if equity is not None and 0 < after <= limit * equity:
-        return Verdict("correlation", True, after / equity, limit, ("all",))
+        return Verdict("correlation", True, after / equity, limit, ((), None))
     known = proposal.view.correlations
     least = float(policy.cluster_correlation)
     together = cluster(proposal.symbol, now.notionals, known=known, least=least)
     used = proposal.notional + sum([now.notionals.get(symbol, ZERO) for symbol in together])
-    verdict = _share("correlation", used, proposal, limit=limit)
-    if verdict is None or verdict.measured is None:
-        return verdict
-    return structs.replace(verdict, detail=("cluster", tuple(together), known.day if known is not None else None))
+    day = known.day if known is not None else None
+    return _share("correlation", used, proposal, limit=limit, about=(tuple(together), day))
 
 
-def _share(rule: str, used: Decimal | None, proposal: Proposal, *, limit: Decimal) -> Verdict | None:
-    """``used`` against ``limit`` x equity: decided by multiplication, measured as a fraction."""
+def _share(
+    rule: str, used: Decimal | None, proposal: Proposal, *, limit: Decimal, about: tuple[object, ...] = ()
+) -> Verdict | None:
+    """``used`` against ``limit`` x equity: decided by multiplication, measured as a fraction; ``about`` comes first."""
     equity = proposal.equity
     if used is None:
         if proposal.kind is Kind.LOOSEN:
-            return Verdict(rule, False, None, limit, ("unpriced", proposal.symbol))
+            return Verdict(rule, False, None, limit, (*about, "unpriced", proposal.symbol))
         return None  # an entry without a price: fresh_quote refuses
     if equity is None:
-        return Verdict(rule, False, None, limit, ("unpriced", *(proposal.now.unpriced if proposal.now else ())))
+        unpriced = proposal.now.unpriced if proposal.now is not None else ()
+        return Verdict(rule, False, None, limit, (*about, "unpriced", *unpriced))
     if equity <= 0:
-        return Verdict(rule, False, None, limit, ("worthless", equity))
-    return Verdict(rule, used <= limit * equity, used / equity, limit)
+        return Verdict(rule, False, None, limit, (*about, "worthless", equity))
+    return Verdict(rule, used <= limit * equity, used / equity, limit, about)

@@ -42,9 +42,13 @@ class Feed(Protocol):
     synthetic: bool
     symbols: tuple[str, ...]
     timeframe: str  # the finest it has; its default
-    start: datetime  # market time to begin at
     end: datetime | None  # close of its last bar; None: endless
     continuous: bool  # it trades around the clock: bars that are missing are a hole, not a night
+
+    @property
+    def start(self) -> datetime:
+        """Market time to begin at."""
+        ...
 
     @property
     def trouble(self) -> str:

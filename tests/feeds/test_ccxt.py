@@ -211,3 +211,22 @@ def test_tickers_without_a_price_are_read_from_the_book(market: Live) -> None:
     fresh = ccxt_prices.Prices(market.feed._tickers, market.feed._book, boot=LiveClock().boot)
     seen, book = fresh.now(BTC), market.feed.order_book(BTC, 1, now=market.now)
     assert (seen.bid, seen.ask) == (book.bids[0][0], book.asks[0][0])
+
+
+def test_one_symbol_that_is_refused_costs_the_others_nothing(market: Live) -> None:
+    refusal = {"fault": "answer", "where": TICKERS, "status": 400, "body": {"code": -1121, "msg": "Invalid symbol."}}
+    market.control.add(refusal | {"count": 2})  # of both together, and of the first alone
+    assert set(market.feed._tickers((BTC, ETH))) == {ETH}
+    market.control.add(refusal)
+    with pytest.raises(FeedError, match="refused asking for prices"):
+        market.feed._tickers((BTC,))
+
+
+def test_live_market_time_is_the_clock_however_long_the_start_takes(market: Live, tmp_path: Path) -> None:
+    reached = Exchange(
+        "binance", clock=LiveClock(), folder=market.feed._exchange._file.parent.parent, url=market.exchange.url
+    )
+    feed = ccxt_feed(reached, [BTC])  # as of an exchange elsewhere: its time is ours
+    before = LiveClock().real()
+    assert timedelta(0) <= feed.start - before + timedelta(milliseconds=5) < timedelta(seconds=5)
+    feed.close()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from trade_mcp.domain.errors import BadConfig, FeedError, NoPrice, VenueUnreachable
+from trade_mcp.domain.errors import BadConfig, FeedError, NoPrice, VenueRejected, VenueUnreachable
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import TIMEFRAMES, Bar, OrderBook, Quote
 from trade_mcp.feeds.ccxt_candles import Series
@@ -53,14 +53,20 @@ class CcxtFeed:
         self._series: dict[tuple[str, str], Series] = {}
         self._prices = Prices(self._tickers, self._book, boot=exchange.clock.boot)
         self._stream: Stream | None = None
-        self.start = self._market_time() if own_time else exchange.clock.real()
+        self._began = (exchange.clock.boot(), self._market_time() if own_time else exchange.clock.real())
+
+    @property
+    def start(self) -> datetime:
+        """See ``ports.Feed``: now."""
+        boot, market = self._began
+        return market + timedelta(seconds=(self._exchange.clock.boot() - boot) * self._speed)
 
     @property
     def trouble(self) -> str:
         """See ``ports.Feed``: the stream is gone, and why."""
         if self._stream is None or not self._stream.trouble:
             return ""
-        return f"the price stream of {self._exchange.name} is gone, REST has taken over: {self._stream.trouble}"
+        return f"{self._exchange.name}: {self._stream.trouble}"
 
     def listen(self) -> None:
         """From now on the streamed symbols are listened to, if the exchange has a stream of bid and ask."""
@@ -172,12 +178,25 @@ class CcxtFeed:
         return self._series[symbol, timeframe]
 
     def _tickers(self, symbols: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
-        if self._exchange.reads.has.get("fetchTickers"):
-            found: Mapping[str, Mapping[str, Any]] = self._call(
-                "fetch_tickers", list(symbols), doing="asking for prices"
+        """Tickers of all ``symbols`` in one request, where there is one; those that are refused are left out."""
+        together = self._exchange.reads.has.get("fetchTickers")
+        try:
+            found: Mapping[str, Mapping[str, Any]] = (
+                self._call("fetch_tickers", list(symbols), doing="asking for prices")
+                if together
+                else {symbol: self._call("fetch_ticker", symbol, doing="asking for a price") for symbol in symbols}
             )
-            return found
-        return {symbol: self._call("fetch_ticker", symbol, doing="asking for a price") for symbol in symbols}
+        except FeedError as error:
+            if len(symbols) == 1 or not isinstance(error.__cause__, VenueRejected):
+                raise
+            found = {}
+            for symbol in symbols:
+                with contextlib.suppress(FeedError):
+                    found |= self._tickers((symbol,))
+        if not self._own_time:
+            with contextlib.suppress(VenueUnreachable):
+                self._exchange.check_clock()  # once an hour
+        return found
 
     def _book(self, symbol: str) -> Mapping[str, Any]:
         """The order book as the exchange says it, best first: ccxt sorts the exact texts of prices as texts."""

@@ -19,9 +19,11 @@ FRESH_S = 2.0  # real seconds that a price is used without asking again
 AUDIT_S = 30.0  # so often REST is asked although the stream moves
 FOLLOW_S = 10.0  # in which the stream must show what REST shows
 APART = Decimal("0.01")  # of the price: further apart, one of the two is wrong
+NEAR = Decimal("0.05")  # of the price: so near must the order book be to a jump
 JUMP = Decimal("0.2")  # of the price: a jump that counts only when the order book says the same
 REMEMBERED_S = 60.0  # for so long a price is one that another can jump from, and a symbol is asked for with the others
 BACKOFF_S = 15.0
+LATEST_MS = 4_102_444_800_000  # the year 2100
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class Prices:
         self._rest: dict[str, Seen] = {}
         self._stream: dict[str, Seen] = {}
         self._wanted: dict[str, float] = {}
+        self._told: set[str] = set()  # whose price was refused
         self._silent: dict[str, Seen] = {}  # what REST showed first of those the stream has not begun with
         self._differs: dict[str, float] = {}  # since when REST shows what the stream does not
         self._ask_at, self._failures, self._error = 0.0, 0, FeedError("nothing was asked yet")
@@ -87,7 +90,7 @@ class Prices:
         """Take what the stream says; whether it moved."""
         said, before = self._sound(ticker), self._stream.get(symbol)
         if said is None:
-            log.warning("refused a price of the stream that cannot be", symbol=symbol, said=_shown(ticker))
+            self._refused(symbol, ticker, "a price of the stream that cannot be")
             return False
         if said.same(before) or self._jumps(symbol, said):
             return False  # a jump is REST's to confirm: what is not fresh is asked for
@@ -108,9 +111,11 @@ class Prices:
             now, asked = self._boot(), self._rest.get(symbol)
             if now < self._ask_at or (asked is not None and now - asked.got <= FRESH_S):
                 return
-            self._wanted = {name: at for name, at in self._wanted.items() if now - at <= REMEMBERED_S}
+            wanted = tuple(name for name, at in list(self._wanted.items()) if now - at <= REMEMBERED_S)
             try:
-                self._take(self._ask(tuple(self._wanted)))
+                tickers = self._ask(wanted)
+                for name in wanted:
+                    self._take(name, tickers.get(name, {}))
             except FeedError as error:
                 self._failures += 1
                 self._error, self._ask_at = error, self._boot() + min(2.0**self._failures / 2, BACKOFF_S)
@@ -119,35 +124,41 @@ class Prices:
         finally:
             self._asking.release()
 
-    def _take(self, tickers: Mapping[str, Mapping[str, Any]]) -> None:
-        for symbol in tuple(self._wanted):
-            said = self._sound(tickers.get(symbol, {}))
-            if said is None or self._jumps(symbol, said):
-                said = self._by_book(symbol, tickers.get(symbol, {}), said)
-            if said is None:
-                continue
-            before = self._rest.get(symbol)
-            self._rest[symbol] = structs.replace(said, moved=before.moved) if before and said.same(before) else said
-            if self.streaming:
-                self._compare(symbol, self._rest[symbol])
+    def _take(self, symbol: str, ticker: Mapping[str, Any]) -> None:
+        said = self._sound(ticker)
+        if said is None or self._jumps(symbol, said):
+            said = self._by_book(symbol, ticker, said)
+        if said is None:
+            return
+        self._told.discard(symbol)
+        before = self._rest.get(symbol)
+        self._rest[symbol] = structs.replace(said, moved=before.moved) if before and said.same(before) else said
+        if self.streaming:
+            self._compare(symbol, self._rest[symbol])
 
     def _by_book(self, symbol: str, ticker: Mapping[str, Any], said: Seen | None) -> Seen | None:
         """What the order book says where the ticker says no price, or one that jumped: its second witness."""
-        book = self._book(symbol)
+        try:
+            book = self._book(symbol)
+        except FeedError as error:
+            self._error = error
+            return None
         best = {side: levels[0][0] for side in ("bid", "ask") if (levels := book.get(f"{side}s"))}
         second = self._sound({**best, "timestamp": book.get("timestamp")})
-        if second is None:
-            self._error = NoPrice(
-                f"{symbol} has no price that can be: {_shown(ticker)}", hint="the exchange has no bid and ask for it"
-            )
-            log.warning("refused a price that cannot be", symbol=symbol, said=_shown(ticker))
-        elif said is None:
+        if second is not None and said is None:
             return second
-        elif abs(second.mid - said.mid) <= APART * 5 * said.mid:
+        if second is not None and said is not None and abs(second.mid - said.mid) <= NEAR * said.mid:
             return said
-        else:
-            log.warning("refused a jump that the book does not show", symbol=symbol, said=_shown(ticker))
+        what = "a price that cannot be" if said is None else "a jump that the order book does not show"
+        self._refused(symbol, ticker, what)
+        self._error = NoPrice(f"{symbol} has no price now: {_shown(ticker)}", hint="its exchange says none that can be")
         return None
+
+    def _refused(self, symbol: str, ticker: Mapping[str, Any], what: str) -> None:
+        """Tell it once, until there is a price again: a source that is broken says so many times a second."""
+        if symbol not in self._told:
+            self._told.add(symbol)
+            log.warning(f"refused {what}", symbol=symbol, said=_shown(ticker))
 
     def _compare(self, symbol: str, asked: Seen) -> None:
         """Whether the stream still follows: it has a while to show what REST shows."""
@@ -170,7 +181,7 @@ class Prices:
     def _sound(self, ticker: Mapping[str, Any]) -> Seen | None:
         pair = sound_pair(ticker.get("bid"), ticker.get("ask"))
         made = ticker.get("timestamp")
-        if pair is None or not (made is None or (isinstance(made, int) and made > 0)):
+        if pair is None or not (made is None or (isinstance(made, int) and 0 < made < LATEST_MS)):
             return None
         now = self._boot()
         sizes = (str(ticker.get("bidVolume") or ""), str(ticker.get("askVolume") or ""))

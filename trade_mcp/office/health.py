@@ -188,7 +188,7 @@ def price_problems(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: dat
         yield Problem(f"the data ended at {feed.end:%Y-%m-%d %H:%M} UTC: market time stands still", failing=False)
         return
     if feed.trouble:
-        yield Problem(feed.trouble, failing=False)
+        yield Problem("the price stream is gone, and REST has taken over", failing=False, why=feed.trouble)
     limit, silent = parse_policy(book.policy_text).max_quote_age_s, []
     for symbol in symbols:
         try:

@@ -18,7 +18,7 @@ from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
 from trade_mcp.ports import Balance, Clock, Feed, Rests, Transfer
 from trade_mcp.venues import paper_rows as rows
-from trade_mcp.venues.metadata import load_instruments
+from trade_mcp.venues.metadata import load_instruments, read_exchange_info
 from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
 from trade_mcp.venues.paper_file import PaperFile
 from trade_mcp.venues.paper_visit import Rules, Visit, locked, new_bars, over
@@ -142,7 +142,7 @@ def open_paper(
 ) -> PaperVenue:
     """The paper account in the file ``path``; on first use it gets ``cash`` (``quote`` currency) and ``holdings``.
 
-    ``metadata`` is a file of exchange metadata; without it ``instruments`` are what trades, else sane ones.
+    ``metadata`` is a file of exchange metadata; else ``instruments`` are what trades, else sane ones.
     Fees are fractions of the notional and replace the instruments' own;
     ``fee_currency`` is "quote", "received" or a coin, whose price is ``fee_coin_price`` or its pair in the feed.
     ``new_id`` names a new account instance. Raises BadConfig, ForeignDatabase, ForeignLedger (the account trades
@@ -150,10 +150,11 @@ def open_paper(
     """
     own = {"maker_fee": maker_fee, "taker_fee": taker_fee}
     fees = {name: fee for name, fee in own.items() if fee is not None}
-    if metadata is not None or not instruments:
+    if not instruments:
         known = load_instruments(feed.symbols, path=metadata, prices=_typical_prices(feed))
     else:
-        known = {symbol: instruments[symbol] for symbol in feed.symbols if symbol in instruments}
+        told = read_exchange_info(metadata, feed.symbols) if metadata is not None else {}
+        known = {symbol: each for symbol, each in {**instruments, **told}.items() if symbol in feed.symbols}
     rules = Rules(
         instruments={symbol: structs.replace(instrument, **fees) for symbol, instrument in known.items()},
         friction=Friction(spread=spread, slippage=slippage, participation=participation),

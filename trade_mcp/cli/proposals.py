@@ -38,7 +38,7 @@ def proposals(
             lines.append(f"{one.proposal.proposal_id}  {one.standing(now)}")
             lines += [f"  {line}" for line in question(one.proposal, quote=quote).splitlines()]
         text = "\n".join(lines) if lines else "nothing waits"
-        say({"proposals": [line(app, one) for one in found]}, text, as_json=as_json)
+        say({"proposals": [told(app, one) for one in found]}, text, as_json=as_json)
 
 
 def approve(id: Id, config: Config = None, as_json: Json = False) -> None:
@@ -83,7 +83,7 @@ def reject(
         say({"proposal": id, "outcome": "rejected", "order_id": said.request.order_id}, text, as_json=as_json)
 
 
-def line(app: "App", kept: "Kept") -> dict[str, Any]:
+def told(app: "App", kept: "Kept") -> dict[str, Any]:
     """One proposal for scripts."""
     one = kept.proposal
     return {

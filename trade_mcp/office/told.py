@@ -1,6 +1,7 @@
 """Told: what one event says, as a person would tell it. Words that others wrote stay out; they are shown beside it."""
 
 from trade_mcp.domain import events as e
+from trade_mcp.domain.approvals import Answer
 from trade_mcp.domain.exits import Levels
 from trade_mcp.domain.order import Order, OrderType
 from trade_mcp.office.plain import number
@@ -51,6 +52,16 @@ def told(event: e.Event) -> str:
             return f"it belongs to {owner} from here on"
         case e.DustBooked(size=size):
             return f"{number(size)} are left, too few to sell: dust"
+        case e.ProposalMade(proposal=proposal):
+            request, until = proposal.request, proposal.expires_at
+            asked = f"{proposal.source} asked to {request.side} {number(proposal.size)} {request.symbol}"
+            return f"{asked}; a person decides it until {until:%H:%M:%S} UTC"
+        case e.ProposalDecided(answer=Answer.EXPIRED):
+            return "no person decided it in time"
+        case e.ProposalDecided(answer=answer, by=by):
+            return f"a person {answer} it ({by})"
+        case e.Denied(act=act, by=by):
+            return f"{by} tried what is not theirs to do: {act}"
         case e.Alarm():
             return "alarm"
     return e.kind(event)
@@ -65,8 +76,10 @@ def beside(event: e.Event) -> str:
             return order.note
         case e.OrderRefused(request=request):
             return request.reason
-        case e.ExitsChanged(reason=words) | e.Alarm(text=words):
+        case e.ExitsChanged(reason=words) | e.Alarm(text=words) | e.ProposalDecided(reason=words) | e.Denied(why=words):
             return words
+        case e.ProposalMade(proposal=proposal):
+            return proposal.request.reason
     return ""
 
 

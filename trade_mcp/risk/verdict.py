@@ -314,6 +314,8 @@ def _approval(v: Verdict) -> str:
         return "a person decides no entry like this"
     if case == "always":
         return "a person decides every entry"
+    if case == "waits":
+        return f"another entry in {rest[0]} waits for a person already ({rest[1]})"
     measured, limit = percents(v.measured, v.limit)
     if case == "size":
         return f"the entry is {measured} of equity; above {limit} a person decides"

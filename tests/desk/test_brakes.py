@@ -80,6 +80,18 @@ def test_a_wick_trips_nothing_and_is_forgotten(stage: Stage) -> None:
         assert brakes(app) == set()
 
 
+def test_a_symbol_that_stopped_trading_does_not_hide_the_losses_of_the_others(stage: Stage) -> None:
+    """ETH has no price any more; BTC falls by 4 %. After a while the last price of ETH counts as it is."""
+    app = stage(path(96, 96, 96, 96), eth=[*flat(WARM + 1), *[None] * 60], **LOOSE)
+    watched(app)
+    assert app.gate.submit(buy("eth", "5", "ETH/USDT", exits=None), Source.MODEL).outcome == "placed"
+    assert app.gate.submit(buy("in", "85", exits=None), Source.MODEL).outcome == "placed"
+    on(app, 3)
+    assert brakes(app) == set()
+    on(app, 2)
+    assert brakes(app) == {"daily_loss"}
+
+
 def test_a_look_at_the_same_price_is_no_second_mark(stage: Stage) -> None:
     app = invested(stage, path(80, 100))
     on(app)

@@ -114,12 +114,12 @@ class Marks:
             return  # unknown is unknown: no equity with a made-up price
         due = self._marked != bar and (equity != book.equity or bool(book.positions))
         self._marked = bar
-        seen = {symbol: quotes[symbol].at for symbol in book.positions}
-        timely = all(quotes[symbol].overdue_s(now) <= policy.max_quote_age_s for symbol in book.positions)
-        new = timely and brakes.fresh(book, seen)
+        held_at = [quotes[symbol] for symbol in book.positions]
+        new = brakes.fresh(book, held_at, now=now, most_s=policy.max_quote_age_s)
+        seen = max((quote.at for quote in held_at), default=bar)
         reaches, reached = brakes.reached(book, policy, equity), brakes.reached(book, policy, book.mark.equity)
         trips = brakes.tripping(book, policy, equity, now=now, days=days) if new else []
-        turned = bool(reached) and not reaches and timely  # it was a wick: two new ones are needed from here
+        turned = bool(reached) and not reaches  # it was a wick: two new ones are needed from here
         if due or trips or turned or (reaches and new):
             at = bar if due else now
             if not self._write(book, [_marked(at, equity, book, stands, quotes, seen), *trips], lease):
@@ -146,7 +146,7 @@ class Marks:
 
 
 def _marked(
-    at: datetime, equity: Decimal, book: Book, stands: Standing, quotes: dict[str, Quote], seen: dict[str, datetime]
+    at: datetime, equity: Decimal, book: Book, stands: Standing, quotes: dict[str, Quote], seen: datetime
 ) -> e.EquityMarked:
     return e.EquityMarked(
         at,
@@ -155,7 +155,7 @@ def _marked(
         share(stands.exposure, equity),
         share(stands.heat, equity),
         {symbol: quote.bid for symbol, quote in quotes.items()},
-        max(seen.values(), default=at),
+        seen,
     )
 
 

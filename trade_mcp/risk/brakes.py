@@ -4,7 +4,7 @@ Equity is held against a baseline: of the day, of the week, or the high-water ma
 fresh marks that both reach its limit; one wick never does it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,10 +14,12 @@ from trade_mcp.domain.book import Book, Streak, brake_key
 from trade_mcp.domain.calendar import Days
 from trade_mcp.domain.events import BrakeTripped, Period, TradingState
 from trade_mcp.domain.instrument import ZERO
+from trade_mcp.domain.market import Quote
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.verdict import percents
 
 APART = timedelta(seconds=10)  # between two marks: a wick is shorter
+LASTS = timedelta(minutes=5)  # market time: a price that is overdue for longer is no wick any more
 REJECTED_WITHIN = timedelta(minutes=5)  # real time
 
 
@@ -87,10 +89,20 @@ def waiting_for_targets(book: Book) -> bool:
     return any(not held.dust and held.levels.target is not None for held in book.positions.values())
 
 
-def fresh(book: Book, seen: Mapping[str, datetime]) -> bool:
-    """Whether every price (by symbol, with its time) is newer than the last mark by `APART`."""
+def fresh(book: Book, quotes: Iterable[Quote], *, now: datetime, most_s: float) -> bool:
+    """Whether equity at ``quotes`` is a fresh mark: each is newer than the last mark by `APART`, and not overdue.
+
+    A price that is overdue by more than `LASTS` counts as it is: one symbol that stopped trading must not keep the
+    losses of the others from being seen.
+    """
     last = book.mark.seen
-    return last is None or all(at >= last + APART for at in seen.values())
+    for quote in quotes:
+        overdue_s = quote.overdue_s(now)
+        if overdue_s > LASTS.total_seconds():
+            continue
+        if overdue_s > most_s or (last is not None and quote.at < last + APART):
+            return False
+    return True
 
 
 def tripping(book: Book, policy: Policy, equity: Decimal, *, now: datetime, days: Days) -> list[BrakeTripped]:

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 RUNNING = frozenset({"serve", "loop", "watch", "tick"})  # programs that keep market time going
 DECIDING = frozenset({"serve", "loop", "tick", "up"})  # programs that ask the strategies, and begin with good ones
 LISTENING = frozenset({"serve", "loop", "watch"})  # programs that stay, and listen to live prices
+ALWAYS = frozenset({"watch", "halt", "disarm"})  # programs that start whatever the limits name
 PULSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -167,7 +168,8 @@ def build(settings: Settings, program: str) -> App:
         if close := getattr(venue, "close", None):
             closing.callback(close)
         own = own_policy(settings, symbols)
-        _check_names(own, venue)
+        if program not in ALWAYS:
+            _check_names(own, venue)
         hours = TradingHours(symbols, stocks=settings.calendar.stocks, exchange=settings.calendar.exchange)
         hours.check(own.quiet_hours, clock.market())
         fresh = began(engine) is None
@@ -420,7 +422,9 @@ def own_policy(settings: Settings, symbols: tuple[str, ...]) -> Policy:
 def _check_names(policy: Policy, venue: Venue) -> None:
     instruments = venue.instruments()
     named = {currency for one in instruments.values() for currency in (one.base, one.quote)}
-    check_names(policy, symbols=instruments.keys(), currencies=named | venue.balances().keys())
+    if not named | instruments.keys() >= policy.protected.keys():
+        named |= venue.balances().keys()  # what does not trade here may be held here
+    check_names(policy, symbols=instruments.keys(), currencies=named)
 
 
 def _external(settings: Settings, venue: Venue, quote: str) -> dict[str, Decimal]:

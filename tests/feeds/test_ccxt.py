@@ -1,6 +1,6 @@
 """Live prices: unmodified ccxt, over real sockets, from an exchange on this machine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from server.serving import until
+from trade_mcp.app import App
 from trade_mcp.clock import LiveClock
-from trade_mcp.domain.errors import BadConfig, BadInput, FeedError, UnknownSymbol
+from trade_mcp.domain.distances import Distance
+from trade_mcp.domain.errors import BadConfig, BadInput, FeedError, NoPrice, UnknownSymbol
+from trade_mcp.domain.exits import ExitPlan
+from trade_mcp.domain.order import OrderRequest, Side, Source
 from trade_mcp.feeds import ccxt_candles, ccxt_prices
 from trade_mcp.feeds.ccxt import ccxt_feed
 from trade_mcp.feeds.ccxt_candles import Series
+from trade_mcp.feeds.synthetic import synthetic_feed
 from trade_mcp.quant.candles import at_ms, ms_of
+from trade_mcp.server.tools.market import get_order_book
 from trade_mcp.venues.exchange import Exchange
 
 from .exchanges import BTC, DEPTH, ETH, KLINES, TICKERS, Live, live
@@ -230,3 +237,43 @@ def test_live_market_time_is_the_clock_however_long_the_start_takes(market: Live
     before = LiveClock().real()
     assert timedelta(0) <= feed.start - before + timedelta(milliseconds=5) < timedelta(seconds=5)
     feed.close()
+
+
+def test_a_paper_desk_buys_at_live_prices_and_is_stopped_by_live_bars(
+    market: Live, desk: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ccxt_prices, "FRESH_S", 0.0)
+    monkeypatch.setattr(ccxt_candles, "AGAIN_S", 0.0)
+    app = desk()
+    monkeypatch.setattr(app.clock, "market", lambda: market.now)
+    listed = {each["symbol"]: each for each in market.exchange.client().publicGetExchangeInfo()["symbols"]}
+    steps = {each["filterType"]: each for each in listed["BTCUSDT"]["filters"]}
+    instrument = app.market.instrument(BTC)
+    assert instrument.tick == Decimal(steps["PRICE_FILTER"]["tickSize"]).normalize()
+    assert instrument.min_notional == Decimal(steps["NOTIONAL"]["minNotional"])
+    exits = ExitPlan(stop=Distance(fraction=Decimal("0.0005")))
+    request = OrderRequest(order_id="entry", symbol=BTC, side=Side.BUY, notional=Decimal(200), exits=exits)
+    receipt = app.gate.submit(request, Source.MODEL)
+    quote = app.market.quote(BTC)
+    assert receipt.outcome == "placed", receipt.message
+    assert abs(app.log.refresh().position(BTC).entry / quote.ask - 1) < Decimal("0.001")
+    bought_at, stop = market.now, app.log.refresh().position(BTC).levels.stop_price
+    assert stop is not None
+    market.control.move_on(6 * 3600)
+
+    def stopped() -> bool:
+        app.watch.step()
+        return BTC not in app.log.refresh().positions
+
+    until(stopped)
+    (sale,) = [fill for fill in app.venue.reports_since("")[0] for fill in fill.fills if fill.side is Side.SELL]
+    (bar,) = [bar for bar in market.feed.bars(BTC, after=bought_at, until=market.now) if bar.close_at == sale.at]
+    assert bar.low <= stop and abs(sale.price / stop - 1) < Decimal("0.01")
+
+
+def test_the_order_book_as_a_tool(market: Live, desk: Callable[..., App]) -> None:
+    body = get_order_book(desk(), symbol=BTC, depth=3)
+    assert (len(body["bids"]), len(body["asks"]), body["columns"]) == (3, 3, "price,size")
+    assert len(str(body["spread"])) < 16
+    with pytest.raises(NoPrice, match="synthetic prices come without an order book"):
+        synthetic_feed().order_book(BTC, 3, now=market.now)

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from server.serving import until
-from trade_mcp.app import App, build
+from trade_mcp.app import App
 from trade_mcp.clock import LiveClock
 from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.order import OrderRequest, Side, Source
 from trade_mcp.feeds import ccxt_candles, ccxt_prices, ccxt_stream
 from trade_mcp.feeds.ccxt import CcxtFeed
 from trade_mcp.quant.candles import at_ms, ms_of
-from trade_mcp.settings import load_settings
 
 from .exchanges import BTC, DEPTH, ETH, KLINES, TICKERS, Live, holes, live
 from .files import rows_of
@@ -43,23 +42,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ccxt_stream, "PAUSES_S", (0.2,))
     monkeypatch.setattr(ccxt_prices, "FRESH_S", 0.1)
     monkeypatch.setattr(ccxt_prices, "FOLLOW_S", 1.0)
-
-
-@pytest.fixture
-def desk(market: Live, tmp_path: Path) -> Iterator[Callable[..., App]]:
-    """A paper desk on the exchange's prices, as a program of the desk opens it."""
-    opened: list[App] = []
-
-    def begin(program: str = "test", **feed: Any) -> App:
-        env = {"TRADE_MCP_EXCHANGE_URL": market.exchange.url, "TRADE_MCP_DESK__DATA_DIR": str(tmp_path / "desk")}
-        own = {"desk": {"exchange": "binance", "symbols": [BTC, ETH]}, "feed": {"name": "ccxt", **feed}}
-        opened.append(build(load_settings(env=env, overrides=own), program))
-        opened[-1].heartbeats.beat("watch", {})
-        return opened[-1]
-
-    yield begin
-    for app in opened:
-        app.close()
 
 
 def listening(market: Live) -> CcxtFeed:

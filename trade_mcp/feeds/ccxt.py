@@ -25,6 +25,7 @@ from trade_mcp.venues.exchange import Exchange
 from trade_mcp.venues.exchange_budget import Purpose
 
 DUE_S = 5.0  # real seconds in which an exchange says a new price, or the old one again
+COMPARE_EVERY_S = 3600.0
 MARGIN_S = 2.0  # after a candle's close, for the last trades and for clocks that differ
 
 
@@ -53,6 +54,8 @@ class CcxtFeed:
         self._series: dict[tuple[str, str], Series] = {}
         self._prices = Prices(self._tickers, self._book, boot=exchange.clock.boot)
         self._stream: Stream | None = None
+        self._compare_at = 0.0
+        self._compare_clocks()
         self._began = (exchange.clock.boot(), self._market_time() if own_time else exchange.clock.real())
 
     @property
@@ -193,10 +196,16 @@ class CcxtFeed:
             for symbol in symbols:
                 with contextlib.suppress(FeedError):
                     found |= self._tickers((symbol,))
-        if not self._own_time:
-            with contextlib.suppress(VenueUnreachable):
-                self._exchange.check_clock()  # once an hour
+        self._compare_clocks()
         return found
+
+    def _compare_clocks(self) -> None:
+        """At start and every hour, after an answer that came: how far our clock is from the exchange's."""
+        now = self._exchange.clock.boot()
+        if not self._own_time and now >= self._compare_at:
+            self._compare_at = now + COMPARE_EVERY_S
+            with contextlib.suppress(VenueUnreachable):
+                self._exchange.measure_clock()
 
     def _book(self, symbol: str) -> Mapping[str, Any]:
         """The order book as the exchange says it, best first: ccxt sorts the exact texts of prices as texts."""
@@ -235,8 +244,6 @@ def ccxt_feed(
             raise BadConfig(f"{symbol} is no spot market at {exchange.name}", hint=hint)
     quotes = {symbol.partition("/")[2] for symbol in symbols}
     others = sorted(symbol for symbol in trading if symbol.partition("/")[2] in quotes and symbol not in symbols)
-    with contextlib.suppress(VenueUnreachable):
-        exchange.check_clock()
     feed = CcxtFeed(exchange, (*symbols, *others), streamed=symbols, speed=speed, own_time=own_time)
     if listen:
         feed.listen()

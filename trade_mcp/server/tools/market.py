@@ -75,7 +75,7 @@ def get_order_book(
     return {
         "symbol": book.symbol,
         "at": book.at,
-        "spread": (ask - bid) / ask,
+        "spread": brief_number((ask - bid) / ask),
         "columns": "price,size",
         "bids": _levels(book.bids),
         "asks": _levels(book.asks),

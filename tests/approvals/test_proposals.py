@@ -15,7 +15,7 @@ from trade_mcp.app import App
 from trade_mcp.domain.approvals import By
 from trade_mcp.domain.errors import IdConflict, NotWaiting
 from trade_mcp.domain.events import Denied, TradingState
-from trade_mcp.domain.order import OrderType, Source
+from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.office.told import told
 from trade_mcp.store import history, proposals
 from trade_mcp.store.verify import rebuild, verify
@@ -184,6 +184,36 @@ def test_one_question_about_a_symbol_at_a_time(stage: Stage) -> None:
     asked(app, "11", "other", symbol=ETH)
     with pytest.raises(IdConflict):
         app.gate.submit(buy("big", "13"), Source.MODEL)
+
+
+@pytest.mark.parametrize("how", ["close", "sell"])
+def test_the_id_of_a_waiting_entry_is_not_free_for_a_sale(stage: Stage, how: str) -> None:
+    app = stage()
+    app.gate.submit(buy("held", "1"), Source.MODEL)
+    proposal_id = asked(app, "11", "x")
+    with pytest.raises(IdConflict, match="put to a person"):
+        if how == "close":
+            app.gate.close(BTC, D("0.5"), Source.MODEL, reason="test", order_id="x")
+        else:
+            app.gate.submit(OrderRequest(order_id="x", symbol=BTC, side=Side.SELL, size=D("0.5")), Source.MODEL)
+    assert app.proposals.approve(proposal_id, By.TERMINAL).outcome == "placed"
+    on(app)
+    assert app.log.refresh().positions[BTC].size > 11 and not app.log.book.breaks
+
+
+def test_a_yes_never_takes_the_place_of_an_order_of_its_id(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = stage()
+    app.gate.submit(buy("held", "1"), Source.MODEL)
+    proposal_id = asked(app, "11", "x")
+    with monkeypatch.context() as before:  # a ledger of when a sale could take the id
+        before.setattr(app.gate, "_asked_before", lambda *_: None)
+        app.gate.close(BTC, D("0.5"), Source.MODEL, reason="test", order_id="x")
+    with pytest.raises(IdConflict, match="known with other content"):
+        app.proposals.approve(proposal_id, By.TERMINAL)
+    on(app)
+    sold = app.log.order("x")
+    assert sold is not None and sold.side is Side.SELL
+    assert app.log.refresh().positions[BTC].size < 1
 
 
 def test_preview_says_that_a_person_would_be_asked(stage: Stage) -> None:

@@ -97,9 +97,9 @@ class Gate:
             self.expire(ledger)
             if approval is not None:
                 view = structs.replace(view, shown=_waiting(ledger, approval).price)
-            elif known := ledger.order(request.order_id):
+            if known := ledger.order(request.order_id):
                 return _receipt_of(known, request)  # a retry, not a second order; other content is an error
-            elif asked := self._asked_before(ledger, request):
+            if approval is None and (asked := self._asked_before(ledger, request)):
                 return asked
             order = self._resolve(request, source, quote=view.quote)
             proposal, verdicts = self._judge.order(ledger.book, order, view, asked=request.sized_by)
@@ -435,6 +435,7 @@ class Gate:
         with self._log.writing(lease) as ledger:
             if known := ledger.order(request.order_id):
                 return _receipt_of(known, request)
+            self._asked_before(ledger, request)  # an id that stands for a waiting entry is not free for a sale
             order = self._resolve(request, source, quote=view.quote)
             position = ledger.book.position(symbol)
             order = structs.replace(order, parent=position.entry_id, strategy=order.strategy or position.strategy)

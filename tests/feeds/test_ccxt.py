@@ -190,10 +190,16 @@ def test_a_bar_that_is_late_is_asked_for_again_but_not_at_once() -> None:
     assert ms_of(of.newest(now, 10).last_close_at) == 10_000 * 60_000
 
 
+def test_a_bar_of_the_future_makes_no_other_final() -> None:
+    rows, boot = Rows(*range(9_000, 10_000), 20_000), [0.0]
+    of, now = series(rows, boot), at_ms(10_000 * 60_000 + 500)
+    assert ms_of(of.newest(now, 10).last_close_at) == 9_999 * 60_000
+
+
 def test_a_market_that_nobody_trades_in_holds_up_nobody() -> None:
     rows, boot = Rows(*range(9_000, 9_990)), [0.0]
     of, now = series(rows, boot), at_ms(10_000 * 60_000 + 3_000)
-    assert timedelta(0) < now - of.known_until(now) <= timedelta(seconds=60)
+    assert timedelta(0) < now - of.known_until(now) <= timedelta(seconds=10)
 
 
 def test_old_bars_stay_known_while_the_exchange_is_away() -> None:

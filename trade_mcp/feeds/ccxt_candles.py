@@ -25,7 +25,7 @@ MOST = 100_000  # bars kept in memory
 AGAIN_S = 0.5  # real seconds until a bar that is due is asked for again; doubles
 AGAIN_MOST_S = 5.0
 PAUSE_MOST_S = 15.0  # after failures
-LATE = 30  # margins after its close, a bar that is not there counts as none for now
+LATE = 5  # so many margins after its close, a bar that is not there counts as none for now
 HOLE_AGAIN_S = 30.0  # real seconds until a hole is asked for again; doubles
 HOLE_TRIES = 6  # after that nobody traded then, or the exchange itself was down
 ROUNDS = 4  # of going further back for the bars that holes have cost
@@ -118,7 +118,9 @@ class Series:
         self._ask_at = self._boot() + self._wait_s
         self._wait_s = min(2 * self._wait_s, AGAIN_MOST_S)
         before = self._until
-        rows = self._asked(before - self._step, due)
+        rows = [
+            row for row in self._asked(before - self._step, due) if row[0] <= due + self._step
+        ]  # none of the future
         self._answered = ms_of(now) - LATE * self._margin
         if rows:
             newest, certain = rows[-1][0], ms_of(now) - self._margin - self._step

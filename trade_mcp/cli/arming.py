@@ -34,11 +34,14 @@ def arm(
     """
     length = timedelta(seconds=seconds(for_) or 0)
     with desk(config, "arm") as app:
+        from trade_mcp.desk.trading import check_length
+
         mode = app.settings.mode
         if mode != "live":
             raise BadInput(
                 f"this desk is {mode}: it needs no arming", hint="only a live desk does; nothing was changed"
             )
+        check_length(length)
         person.need_terminal("arm")
         told = _key(app)
         print("\n".join([f"Live trading of {app.settings.desk.account} on {app.settings.desk.exchange}.", told]))

@@ -24,6 +24,12 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 log = structlog.get_logger(__name__)
 
 
+def check_length(length: timedelta) -> None:
+    """Raises BadInput for a time for which nobody arms a desk."""
+    if not SHORTEST <= length <= LONGEST:
+        raise BadInput(f"a live desk is armed for a minute to a week, not for {length}", hint="such as --for 8h")
+
+
 class Trading:
     """What is in force now; and how a person changes it. Nothing here speaks to the venue."""
 
@@ -62,8 +68,7 @@ class Trading:
         """Let a live desk enter for ``length`` of real time; it leaves a halt as it is. Raises BadInput."""
         if self._log.refresh().mode != LIVE:
             raise BadInput("only a live desk is armed; this one trades without", hint="nothing to do")
-        if not SHORTEST <= length <= LONGEST:
-            raise BadInput(f"armed for {length}?", hint="from 1m to 7d, such as --for 8h")
+        check_length(length)
         now = self._clock.real()
         event = Armed(now, now + length, By.TERMINAL)
         with self._log.writing() as ledger:

@@ -64,8 +64,8 @@ class Passphrase:
                 raise RefusedError("no passphrase is set", hint="trade-mcp arm asks for a new one")
             text, failures, not_before = found
             now = self._clock.real()
-            if not_before is not None and (left := (datetime.fromisoformat(not_before) - now).total_seconds()) > 0:
-                left = min(left, LONGEST_WAIT_S)  # a clock that was set back locks nobody out for longer
+            left = 0.0 if not_before is None else (datetime.fromisoformat(not_before) - now).total_seconds()
+            if 0 < left <= LONGEST_WAIT_S:  # longer is no wait of ours: the clock was set back
                 raise TooSoon(f"the last try was wrong; the next is in {left:.0f} s", hint="wait, then try again")
             cursor.execute(TRY, (when(now + timedelta(seconds=min(2**failures, LONGEST_WAIT_S))),))
         if not _same(given[: LONGEST + 1], text):

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from desk.stage import BTC, ETH, STOP_2, WARM, buy, candle_file, desk, flat, on, watched
+from desk.stage import BTC, ETH, STOP_2, WARM, buy, candle_file, desk, flat, losing, on, watched
 from desk.test_order_life import sound, stops
 from trade_mcp.app import App
+from trade_mcp.desk.due import LONGEST_PAUSE_S
 from trade_mcp.domain.distances import Distance, parse_distance
 from trade_mcp.domain.errors import BadConfig, BadInput
+from trade_mcp.domain.events import Alarm
 from trade_mcp.domain.exits import ExitPlan, Rung
-from trade_mcp.domain.order import Source
+from trade_mcp.domain.order import Order, Source
 from trade_mcp.settings import load_settings
-from trade_mcp.store import reads
+from trade_mcp.store import history, reads
 
 Stage = Callable[..., App]
 MOVING = [(100.0, 101.0, 99.0, 100.0)] * (WARM + 1)  # a true range of 2
@@ -107,6 +109,37 @@ def test_a_position_is_closed_when_its_time_is_over(stage: Stage) -> None:
     assert app.log.refresh().positions == {} and app.log.book.orders == {}
     assert reads.orders(app.engine)[0][0].order_id == "a-time-1"
     sound(app)
+
+
+def test_an_exit_that_is_due_is_tried_until_it_sells_and_a_person_is_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = stage()
+    real, later = app.clock.boot, 0.0
+    monkeypatch.setattr(app.clock, "boot", lambda: real() + later)
+    entered(app, stop=far("2%"), max_hold=600)
+    line = losing(app)
+    line.lose = lambda call: "before" if call == "cancel" else ""
+    on(app, 2)
+    for _ in range(12):
+        watched(app)
+    assert len(due(app)) < 5  # a moment without a line does not use up its tries
+    for _ in range(12):
+        later += LONGEST_PAUSE_S
+        watched(app)
+    assert len(due(app)) > 12 and BTC in app.log.refresh().positions
+    told = [event for event in history.events(app.engine, (Alarm,)) if isinstance(event, Alarm)]
+    assert len([alarm for alarm in told if "goes on trying" in alarm.text]) == 1
+    line.lose = lambda call: ""
+    later += LONGEST_PAUSE_S
+    watched(app)
+    assert app.log.refresh().positions == {} and app.log.book.orders == {}
+    assert [order.filled > 0 for order in due(app)].count(True) == 1
+    sound(app)
+
+
+def due(app: App) -> list[Order]:
+    return [order for order in reads.orders(app.engine)[0] if "-time-" in order.order_id]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ from trade_mcp.desk.exits import free_size
 from trade_mcp.desk.gate import ALL, Gate
 from trade_mcp.desk.market import Market
 from trade_mcp.domain.errors import FeedError, LeaseLost
+from trade_mcp.domain.events import Alarm
 from trade_mcp.domain.order import Source
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock, Rests
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
 
-TRIES = 9  # a close that the venue did not take is asked for again under the next id
+TOLD_AFTER = 3  # tries that sold nothing before a person is told
+LONGEST_PAUSE_S = 30.0  # real time between two tries
 
 
 class Due:
@@ -26,13 +28,17 @@ class Due:
     def __init__(self, ledger: Log, market: Market, gate: Gate, *, rests: Rests, clock: Clock):
         self._log, self._market, self._gate, self._clock = ledger, market, gate, clock
         self._rests = rests
+        self._tried: dict[tuple[str, str], tuple[int, int, float]] = {}  # exit -> last id's number, tries, next try
 
     def step(self, lease: Lease | None = None) -> None:
         """Close every position whose time is over or whose watched target is reached, and take every step of a ladder
         that the price has reached.
         """
         failed: list[Exception] = []
-        for symbol, position in list(self._log.refresh().positions.items()):
+        positions = self._log.refresh().positions
+        held = {position.entry_id for position in positions.values()}
+        self._tried = {key: tried for key, tried in self._tried.items() if key[0] in held}
+        for symbol, position in list(positions.items()):
             if position.dust:
                 continue
             try:
@@ -79,14 +85,25 @@ class Due:
     def _close(
         self, symbol: str, position: Position, name: str, *, fraction: Decimal, reason: str, lease: Lease | None
     ) -> None:
-        """Sell ``fraction`` of what is held, once: an order of that name that lives or sold something is enough."""
+        """Sell ``fraction`` of what is held, once: an order of that name that lives or sold is enough.
+
+        One that came to nothing is asked for again under the next id, less and less often, for as long as it is due.
+        """
         if free_size(self._log.book, symbol, self._market.instrument(symbol)) <= 0:
             return  # somebody sells it already
-        for attempt in range(1, TRIES + 1):
-            order_id = f"{position.entry_id}-{name}-{attempt}"
-            known = self._log.order(order_id)
-            if known is None:
-                self._gate.close(symbol, fraction, Source.EXIT, reason=reason, order_id=order_id, lease=lease)
+        number, tries, not_before = self._tried.get((position.entry_id, name), (1, 0, 0.0))
+        if self._clock.boot() < not_before:
+            return
+        while (known := self._log.order(f"{position.entry_id}-{name}-{number}")) is not None:
+            sold = known.filled > 0 if fraction < ALL else known.filled >= known.size
+            if known.live or sold:
                 return
-            if known.live or known.filled > 0:
-                return
+            number += 1
+        pause = min(2.0 ** min(tries, 10), LONGEST_PAUSE_S)
+        self._tried[position.entry_id, name] = number, tries + 1, self._clock.boot() + pause
+        if tries == TOLD_AFTER:
+            with self._log.writing(lease) as ledger:
+                text = f"{symbol} is due to be sold ({reason}), and {tries} tries failed; the desk goes on trying"
+                ledger.append(Alarm(text, symbol=symbol))
+        order_id = f"{position.entry_id}-{name}-{number}"
+        self._gate.close(symbol, fraction, Source.EXIT, reason=reason, order_id=order_id, lease=lease)

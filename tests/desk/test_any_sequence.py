@@ -248,7 +248,7 @@ def live(ledger: Path, path: list[int], script: list[Move]) -> Two:
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-@settings(max_examples=12, phases=[Phase.explicit, Phase.generate], **QUIET)
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate], **QUIET)
 @given(PATHS, st.lists(moves(), min_size=4, max_size=14))
 def test_over_any_sequence_no_limit_is_exceeded(ledger_at_head: Path, path: list[int], script: list[Move]) -> None:
     live(ledger_at_head, path, script)

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from practice.running import Running
 from server.serving import until
-from trade_mcp.domain.errors import VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import RefusedForTime, VenueRejected, VenueUnreachable
 from trade_mcp.domain.order import OrderType, Role, Side, Status, TimeInForce
 from trade_mcp.venues.ccxt import CcxtVenue
 from venues.bars import STEP, limit, order, stop
@@ -218,8 +218,11 @@ def test_what_the_exchange_cannot_do_is_refused_before_it_is_asked(
         venue.submit((REFUSED_HERE[what],))
 
 
-def test_a_clock_that_is_off_is_set_once_and_the_same_order_goes_once(practice: Running, venue: CcxtVenue) -> None:
+def test_a_clock_that_is_off_is_set_and_the_order_may_come_again(practice: Running, venue: CcxtVenue) -> None:
     practice.control.add({"fault": "clock", "seconds": -30})
+    with pytest.raises(RefusedForTime):  # whether it may still be sent, the sender knows
+        venue.submit((order("a"),))
+    assert held(practice, venue) == []
     (report,) = venue.submit((order("a"),))
     assert report.status is Status.FILLED
     assert len(held(practice, venue)) == 1

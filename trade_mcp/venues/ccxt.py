@@ -14,8 +14,9 @@ from typing import Any
 
 import ccxt
 import structlog
+from msgspec import structs
 
-from trade_mcp.domain.errors import BadConfig, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import BadConfig, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
@@ -26,6 +27,7 @@ from trade_mcp.venues.ccxt_names import Names
 from trade_mcp.venues.exchange import TIMEOUT_S, Exchange
 from trade_mcp.venues.exchange_budget import Purpose
 from trade_mcp.venues.exchange_key import check_key, need_key
+from trade_mcp.venues.exchange_markets import Markets
 from trade_mcp.venues.order_checks import check_group, check_in_time
 
 MARGIN_S = 5.0  # real time beyond time-out and receive window before an unknown order counts as never placed
@@ -50,8 +52,9 @@ class CcxtVenue:
         self.names = Names(self.can.dialect)
         self._sent: dict[str, None] = {}
         self._sending = threading.Lock()
-        self._instruments: Mapping[str, Instrument] | None = None
-        self._active: dict[str, bool] = {}
+        self._markets: Markets | None = None  # what the next two are made of
+        self._instruments: Mapping[str, Instrument] = {}
+        self._halted: set[str] = set()
         self.poll_s = self.can.dialect.poll_s  # real seconds between looks at the account that nothing called for
         self._changes = Changes(self)
 
@@ -63,6 +66,7 @@ class CcxtVenue:
         age = self.exchange.clock.real() - self.exchange.markets().at
         return {
             "name": self.exchange.name,
+            "halted": [symbol for symbol in self._symbols if symbol in self._halted] or None,
             "watched_by_the_desk": self.can.watched,
             "list_age_s": round(age.total_seconds()),
             "budget_used": round(self.exchange.budget.share, 2),  # of a minute's requests
@@ -71,24 +75,28 @@ class CcxtVenue:
         }
 
     def instruments(self) -> Mapping[str, Instrument]:
-        if self._instruments is None:
-            markets = self.exchange.markets().spot
-            self._active = {market["symbol"]: market.get("active") is not False for market in markets}
-            self._instruments = ccxt_reports.instruments(
-                markets, self.exchange.reads.precisionMode, self.exchange.fees(self._symbols)
-            )
+        markets = self.exchange.markets()
+        if markets is not self._markets:
+            fees, mode = self.exchange.fees(self._symbols), self.exchange.reads.precisionMode
+            with ccxt_reports.understood("what trades there"):
+                self._halted = {market["symbol"] for market in markets.spot if market.get("active") is False}
+                self._instruments = ccxt_reports.instruments(markets.spot, mode, fees)
+            self._markets = markets
         return self._instruments
 
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         check_group(orders)
         for order in orders:
-            ccxt_orders.check(order, self._instrument(order), self.can, active=self._active[order.symbol])
+            ccxt_orders.check(order, self._instrument(order), self.can, active=order.symbol not in self._halted)
         if len(orders) > 1 and not self.can.pairs:
             raise VenueRejected(f"{self.name} has no OCO", hint="the desk watches the target; place the stop alone")
         self._claim(orders)
         purpose = Purpose.ENTRY if orders[0].role is Role.ENTRY else Purpose.EXIT
         try:
             answers = self._send(orders, purpose)
+        except RefusedForTime:  # the one refusal after which the same order may come again
+            self._release(orders)
+            raise
         finally:
             self._changes.expect()
         return tuple(self._placed(order, answer) for order, answer in zip(orders, answers, strict=True))
@@ -98,8 +106,9 @@ class CcxtVenue:
         venue_id, doing = self._their_id(order), f"cancelling {order.order_id}"
         try:
             row: Row = self.exchange.call(Purpose.EXIT, "cancel_order", venue_id, order.symbol, given, doing=doing)
-            if row.get("status") == "canceled" and ccxt_reports.exact(row.get("filled")) == order.filled:
-                return ccxt_reports.report(row, (), order_id=order.order_id)
+            with ccxt_reports.understood(doing):
+                if row.get("status") == "canceled" and ccxt_reports.exact(row.get("filled")) == order.filled:
+                    return ccxt_reports.report(row, (), order_id=order.order_id)
         except VenueRejected as no:
             if not isinstance(no.__cause__, ccxt.OrderNotFound):
                 raise
@@ -118,27 +127,26 @@ class CcxtVenue:
         return [self.report(row) for row in self.open_rows(None)]
 
     def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
-        self.exchange.check_clock()
-        return self._changes.since(cursor, self._symbols)
+        with ccxt_reports.understood("what changed"):
+            return self._changes.since(cursor, self._symbols)
 
     def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
         if not ccxt_transfers.tells(self.exchange):
             return (), ""
         try:
-            return ccxt_transfers.since(self.exchange, cursor)
+            with ccxt_reports.understood("transfers"):
+                return ccxt_transfers.since(self.exchange, cursor)
         except VenueRejected as no:  # the key may not ask: what moves shows as a break, and a person says what it was
             log.warning("transfers are not told", error=no.message)
             return (), cursor
 
     def balances(self) -> Mapping[str, Balance]:
-        return ccxt_reports.balances(self.balance_rows())
+        given = {"omitZeroBalances": True} if self.name == "binance" else {}
+        answer = self.exchange.call(Purpose.ACCOUNT, "fetch_balance", given, doing="asking for balances")
+        with ccxt_reports.understood("balances"):
+            return ccxt_reports.balances(answer)
 
     # What the parts of this venue ask
-
-    def balance_rows(self) -> Row:
-        given = {"omitZeroBalances": True} if self.name == "binance" else {}
-        rows: Row = self.exchange.call(Purpose.ACCOUNT, "fetch_balance", given, doing="asking for balances")
-        return rows
 
     def open_rows(self, symbol: str | None) -> list[Row]:
         """Orders that rest, as ccxt tells them; those with a trigger are asked for apart where they are kept apart."""
@@ -157,23 +165,27 @@ class CcxtVenue:
         )
         return found
 
-    def trades(self, symbol: str, *, since: int | None = None, **given: Any) -> list[Row]:
+    def trades(
+        self, symbol: str, *, since: int | None = None, purpose: Purpose = Purpose.ACCOUNT, **given: Any
+    ) -> list[Row]:
         """The account's trades in ``symbol``, oldest first."""
         rows: list[Row] = self.exchange.call(
-            Purpose.ACCOUNT, "fetch_my_trades", symbol, since, None, given, doing=f"asking for trades in {symbol}"
+            purpose, "fetch_my_trades", symbol, since, None, given, doing=f"asking for trades in {symbol}"
         )
         return rows
 
     def report(self, row: Row, *, trades: Iterable[Row] | None = None, known: Order | None = None) -> Report:
         """What an order is now, with every fill the exchange tells of, unless those of ``known`` are all booked."""
-        order_id = known.order_id if known is not None else self.names.back(row.get("clientOrderId") or str(row["id"]))
-        bare = ccxt_reports.report(row, (), order_id=order_id)
-        if bare.filled == 0 or (known is not None and known.filled == bare.filled and trades is None):
-            return bare
-        rows = list(row.get("trades") or ()) if trades is None else list(trades)
-        if sum((ccxt_reports.exact(each["amount"]) or 0 for each in rows), Decimal(0)) < bare.filled:
-            rows = self._trades_of(row)
-        return ccxt_reports.report(row, tuple(self._fill(each, row, order_id) for each in rows), order_id=order_id)
+        with ccxt_reports.understood("an order"):
+            theirs = row.get("clientOrderId") or str(row["id"])
+            order_id = known.order_id if known is not None else self.names.back(theirs)
+            bare = ccxt_reports.report(row, (), order_id=order_id)
+            if bare.filled == 0 or (known is not None and known.filled == bare.filled and trades is None):
+                return bare
+            rows = list(row.get("trades") or ()) if trades is None else list(trades)
+            if sum((ccxt_reports.exact(each["amount"]) or 0 for each in rows), Decimal(0)) < bare.filled:
+                rows = self._trades_of(row, Purpose.ACCOUNT if known is None else _purpose(known))
+            return structs.replace(bare, fills=tuple(self._fill(each, row, order_id) for each in rows))
 
     # Placing
 
@@ -196,6 +208,11 @@ class CcxtVenue:
             while len(self._sent) > SENT_KEPT:
                 del self._sent[next(iter(self._sent))]
 
+    def _release(self, orders: tuple[Order, ...]) -> None:
+        with self._sending:
+            for order in orders:
+                self._sent.pop(order.order_id, None)
+
     def _send(self, orders: tuple[Order, ...], purpose: Purpose) -> list[Row]:
         instruments = [self._instrument(order) for order in orders]
         names = {order.order_id: self.names.out(order.order_id) for order in orders}
@@ -203,7 +220,7 @@ class CcxtVenue:
             (order,) = orders
             asked = ccxt_orders.asked(order, instruments[0], self.can, client_id=names[order.order_id])
             doing = f"placing {order.order_id}"
-            return [self.exchange.call(purpose, "create_order", *asked, doing=doing)]
+            return [self.exchange.call(purpose, "create_order", *asked, doing=doing, once=True)]
         client = self.exchange.reads
         params = ccxt_orders.pair(
             orders,
@@ -212,29 +229,23 @@ class CcxtVenue:
             market=client.market(orders[0].symbol)["id"],
         )
         doing = f"placing {' and '.join(names)}"
-        answer = self.exchange.call(purpose, "private_post_orderlist_oco", params, doing=doing)
-        rows = {row["clientOrderId"]: client.parse_order(row) for row in answer.get("orderReports", ())}
-        if set(rows) != set(names.values()):
-            raise VenueUnreachable(f"{self.name} answered {doing} with other orders")
-        return [rows[names[order.order_id]] for order in orders]
+        answer = self.exchange.call(purpose, "private_post_orderlist_oco", params, doing=doing, once=True)
+        with ccxt_reports.understood(doing):
+            rows = {row["clientOrderId"]: client.parse_order(row) for row in answer["orderReports"]}
+            return [rows[names[order.order_id]] for order in orders]
 
     def _placed(self, order: Order, answer: Row) -> Report:
         """What became of an order that the exchange took. It lives there: not knowing more is no reason to fail."""
-        if answer.get("status") is None:  # many exchanges answer an id alone
-            try:
-                return self.order(order) or self._accepted(order, answer)
-            except VenueError as failure:
-                log.warning("order placed, not yet seen", order=order.order_id, error=failure.message)
-                return self._accepted(order, answer)
         try:
-            return self.report(answer, known=order)
+            if answer.get("status") is not None:
+                return self.report(answer, known=order)
+            if (report := self.order(order)) is not None:  # many exchanges answer an id alone
+                return report
         except VenueError as failure:
             log.warning("order placed, its fills not yet seen", order=order.order_id, error=failure.message)
-            return self._accepted(order, answer)
-
-    def _accepted(self, order: Order, answer: Row) -> Report:
-        filled = ccxt_reports.exact(answer.get("filled")) or Decimal(0)
-        return Report(order_id=order.order_id, venue_id=str(answer["id"]), status=Status.WORKING, filled=filled)
+        with ccxt_reports.understood(f"placing {order.order_id}"):
+            filled = ccxt_reports.exact(answer.get("filled")) or Decimal(0)
+            return Report(order_id=order.order_id, venue_id=str(answer["id"]), status=Status.WORKING, filled=filled)
 
     # Finding
 
@@ -262,7 +273,7 @@ class CcxtVenue:
         given = self._by_name(order) | self._apart(order.type)
         try:
             row: Row = self.exchange.call(
-                Purpose.ACCOUNT,
+                _purpose(order),
                 "fetch_order",
                 order.venue_id,
                 order.symbol,
@@ -281,7 +292,7 @@ class CcxtVenue:
         since = int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
         for method in ("fetch_open_orders", "fetch_closed_orders"):
             rows = self.exchange.call(
-                Purpose.ACCOUNT, method, order.symbol, since, doing=f"looking for {order.order_id}"
+                _purpose(order), method, order.symbol, since, doing=f"looking for {order.order_id}"
             )
             if found := next((row for row in rows if row.get("clientOrderId") == name), None):
                 return found  # type: ignore[no-any-return]
@@ -289,12 +300,13 @@ class CcxtVenue:
 
     # Fills
 
-    def _trades_of(self, row: Row) -> list[Row]:
+    def _trades_of(self, row: Row, purpose: Purpose) -> list[Row]:
         symbol, venue_id = row["symbol"], str(row["id"])
         if self.can.dialect.trade_ids:
-            return self.trades(symbol, orderId=venue_id)
+            return self.trades(symbol, purpose=purpose, orderId=venue_id)
         since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
-        return [each for each in self.trades(symbol, since=since) if str(each.get("order")) == venue_id]
+        rows = self.trades(symbol, since=since, purpose=purpose)
+        return [each for each in rows if str(each.get("order")) == venue_id]
 
     def _fill(self, trade: Row, row: Row, order_id: str) -> Fill:
         at = ccxt_reports.moment(trade.get("timestamp") or row.get("lastUpdateTimestamp") or row.get("timestamp"))
@@ -327,6 +339,12 @@ class CcxtVenue:
         except VenueError as failure:
             log.warning("no price for a fee", currency=currency, error=failure.message)
         return notional * instrument.taker_fee
+
+
+def _purpose(order: Order) -> Purpose:
+    """Why ``order`` is looked up: an exit may wait for what became of another one, or of what is being cancelled."""
+    looks = order.role is Role.ENTRY and order.status is not Status.CANCELLING
+    return Purpose.ACCOUNT if looks else Purpose.EXIT
 
 
 def open_ccxt(

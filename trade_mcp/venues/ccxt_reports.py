@@ -1,6 +1,7 @@
 """What ccxt says of orders, trades, balances and markets, in our words: from text to Decimal, never by a float."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,18 @@ MOST = Decimal(10) ** 12  # where an exchange names no maximum
 type Row = Mapping[str, Any]
 
 
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """What cannot be read in an answer is unknown: nobody knows what the exchange meant. Raises VenueUnreachable."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise VenueUnreachable(
+            f"the exchange's answer about {what} makes no sense ({type(error).__name__}: {error})",
+            hint="it is asked again; if it stays, ccxt may be too old for this exchange",
+        ) from error
+
+
 def exact(value: Any) -> Decimal | None:
     """A number of an answer without its padding; None where there is none.
 
@@ -42,16 +55,15 @@ def exact(value: Any) -> Decimal | None:
         return None
     number = Decimal(str(value))
     if not number.is_finite():
-        raise VenueUnreachable(f"the exchange answered {value!r} where a number belongs")
+        raise ValueError(f"{value!r} is no number")
     return Decimal(f"{number.normalize():f}")
 
 
 def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
-    """What an order is now. Raises VenueUnreachable for a state that cannot be understood."""
-    status = STATUSES.get(order.get("status") or "")
-    filled = exact(order.get("filled"))
-    if status is None or filled is None:
-        raise VenueUnreachable(f"the exchange answered an order in the state {order.get('status')!r}")
+    """What an order is now. Raises KeyError, ValueError, TypeError for one that makes no sense."""
+    status, filled = STATUSES[order["status"]], exact(order["filled"])
+    if filled is None:
+        raise ValueError("an order without its filled size")
     kind, size = kind_of(order), exact(order.get("amount"))
     reason = ""
     if status is Status.EXPIRED and filled == 0 and of_list(order):
@@ -93,7 +105,7 @@ def fill(
     """A trade of one of the account's orders. ``worth(currency, fee, notional)`` is a fee in the quote currency."""
     size, price = exact(trade["amount"]), exact(trade["price"])
     if size is None or price is None or not trade.get("id"):
-        raise VenueUnreachable("the exchange answered a trade without id, size or price")
+        raise ValueError("a trade without id, size or price")
     paid = trade.get("fee") or {}
     fee = exact(paid.get("cost")) or ZERO
     base, _, quote = symbol.partition("/")

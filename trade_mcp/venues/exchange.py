@@ -11,6 +11,8 @@ import json
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,12 +21,12 @@ import ccxt
 import requests
 import structlog
 
-from trade_mcp.domain.errors import BadConfig, FeedError, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import BadConfig, FeedError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.ports import Clock
 from trade_mcp.venues.exchange_budget import Budget, Purpose
 from trade_mcp.venues.exchange_connection import Connection
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
-from trade_mcp.venues.exchange_markets import Markets, kept_markets
+from trade_mcp.venues.exchange_markets import MAX_AGE, Markets, kept_markets
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 10.0  # of every request
@@ -88,53 +90,63 @@ class Exchange:
             Purpose.EXIT: self.exits,
         }
 
-    def call(self, purpose: Purpose, method: str, *args: Any, doing: str = "", **given: Any) -> Any:
+    def call(self, purpose: Purpose, method: str, *args: Any, doing: str = "", once: bool = False, **given: Any) -> Any:
         """``method`` of the client for ``purpose``, e.g. ``call(Purpose.PRICES, "fetch_ticker", "BTC/USDT")``.
 
         Raises VenueUnreachable or VenueRejected; FeedError where the purpose is prices. Nothing is sent beyond the
-        budget. A request that was refused for its time, so was not executed, is sent once more with the clock set.
+        budget. A request that was refused for its time, so was not executed, is sent once more with the clock set; one
+        that may go ``once`` is RefusedForTime then: whether it may still be sent is not known here.
         """
         try:
-            return self._call(purpose, method, args, given, doing=doing or method.replace("_", " "))
+            return self._call(purpose, method, args, given, doing=doing or method.replace("_", " "), once=once)
         except VenueError as failure:
             if purpose is Purpose.PRICES:
                 raise FeedError(failure.message, hint=failure.hint) from failure
             raise
 
-    def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str) -> Any:
+    def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:
         self.budget.check(purpose, self.name)
-        send = getattr(self._clients[purpose], method)
+        if purpose is Purpose.ACCOUNT:
+            self.check_clock()
+        send = partial(getattr(self._clients[purpose], method), *args, **given)
         try:
-            return send(*args, **given)
-        except Exception as error:  # ccxt falls over odd answers in its own ways: all of them are unknown
-            if not self._refused_for_time(error):
-                raise self._told(error, doing) from error
+            return self._sent(send, doing)
+        except RefusedForTime:
+            if once:
+                with suppress(VenueUnreachable):  # certainly not executed, whatever its clock says
+                    self.measure_clock()
+                raise
         self.measure_clock()
+        return self._sent(send, doing)
+
+    def _sent(self, send: Callable[[], Any], doing: str) -> Any:
         try:
-            return send(*args, **given)
-        except Exception as error:
-            if self._refused_for_time(error):
-                raise VenueRejected(
-                    f"{self.name} refused {doing} for its time twice, though our clock was set by its own",
-                    hint="check this machine's time (NTP), and whether the network takes seconds",
-                ) from error
+            return send()
+        except Exception as error:  # ccxt falls over odd answers in its own ways: all of them are unknown
             raise self._told(error, doing) from error
 
     def _told(self, error: Exception, doing: str) -> VenueUnreachable | VenueRejected:
         if (seconds := wait_asked(error)) is not None:
             self.budget.wait(seconds)
+        if self._refused_for_time(error):
+            return RefusedForTime(
+                f"{self.name} refused {doing} for its time alone",
+                hint="if it stays: check this machine's time (NTP), and whether the network takes seconds",
+            )
         return told(error, self.name, doing)
 
     def markets(self) -> Markets:
         """The spot markets, which all clients then know. Raises VenueUnreachable, VenueRejected."""
         with self._lock:
-            if self._markets is None:
-                found = kept_markets(self._file, self._ask_markets, now=self.clock.real())
-                for client in (self.reads, self.entries, self.exits):
-                    client.set_markets(found.spot)
-                self.budget.limit = found.weight_limit
-                self._markets = found
-            return self._markets
+            return self._markets or self._load_markets()
+
+    def _load_markets(self) -> Markets:
+        found = kept_markets(self._file, self._ask_markets, now=self.clock.real())
+        for client in (self.reads, self.entries, self.exits):
+            client.set_markets(found.spot)
+        self.budget.limit = found.weight_limit
+        self._markets = found
+        return found
 
     def _ask_markets(self) -> Markets:
         listed = self.call(Purpose.ACCOUNT, "fetch_markets", doing="asking what trades there")
@@ -172,9 +184,15 @@ class Exchange:
         return int(self.reads.milliseconds()) - self.offset_ms
 
     def check_clock(self) -> None:
-        """Measure the offset to the exchange's clock if that was an hour ago. Raises VenueUnreachable."""
-        if self._measured is None or self.clock.boot() - self._measured > CLOCK_EVERY_S:
-            self.measure_clock()
+        """At start and every hour: set our clock by the exchange's, and renew a list of markets that is too old.
+
+        Raises VenueUnreachable. Every look at the account begins with it.
+        """
+        if self._measured is not None and self.clock.boot() - self._measured <= CLOCK_EVERY_S:
+            return
+        self.measure_clock()
+        if self._markets is not None and self.clock.real() - self._markets.at >= MAX_AGE:
+            self._load_markets()
 
     def measure_clock(self) -> None:
         """Ask the exchange for its time; from now on our requests carry it. Raises VenueUnreachable."""
@@ -182,11 +200,11 @@ class Exchange:
             self._measured = self.clock.boot()
             return
         with self._lock:
-            before = self.reads.milliseconds()
+            before, doing = self.reads.milliseconds(), "asking for its time"
             try:
                 theirs = self.reads.fetch_time()
             except Exception as error:
-                raise told(error, self.name, "asking for its time") from error
+                raise self._told(error, doing) from error
             after = self.reads.milliseconds()
             if not isinstance(theirs, int):
                 raise VenueUnreachable(f"{self.name} told no time when asked for it", hint=ADDRESS_HINT)

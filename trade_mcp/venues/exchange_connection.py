@@ -10,7 +10,6 @@ from typing import Any
 import certifi
 import requests
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
 AT_ONCE = 16  # connections kept open to one host
 
@@ -23,6 +22,7 @@ class Connection(requests.Session):
         self.trust_env = False
         self._heard = heard
         self._pools = urllib3.PoolManager(maxsize=AT_ONCE, retries=False, ca_certs=certifi.where())
+        self._hosts: dict[str, urllib3.HTTPConnectionPool] = {}
 
     def request(  # type: ignore[override]
         self,
@@ -38,7 +38,15 @@ class Connection(requests.Session):
     ) -> requests.Response:
         if proxies or files or not verify:  # rare: requests itself knows how
             response = super().request(
-                method, url, data=data, headers=headers, timeout=timeout, proxies=proxies, verify=verify, files=files
+                method,
+                url,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                proxies=proxies,
+                verify=verify,
+                files=files,
+                allow_redirects=False,
             )
         else:
             response = self._sent(method, url, data, headers, timeout)
@@ -52,8 +60,15 @@ class Connection(requests.Session):
     def _sent(
         self, method: str, url: str, data: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> requests.Response:
+        end = url.find("/", len("https://"))
+        host, target = url[:end], url[end:]
+        pool = self._hosts.get(host)
+        if pool is None:
+            pool = self._hosts[host] = self._pools.connection_from_url(host)
         try:
-            answer = self._pools.urlopen(method, url, body=data, headers=headers, timeout=timeout, redirect=False)
+            answer = pool.urlopen(
+                method, target, body=data, headers=headers, timeout=timeout, redirect=False, retries=False
+            )
         except urllib3.exceptions.TimeoutError as error:
             raise requests.Timeout(str(error)) from error
         except urllib3.exceptions.SSLError as error:
@@ -62,6 +77,6 @@ class Connection(requests.Session):
             raise requests.ConnectionError(str(error)) from error
         response = requests.Response()
         response.status_code, response.reason, response.url = answer.status, answer.reason or "", url
-        response.headers = CaseInsensitiveDict(answer.headers)
+        response.headers = answer.headers  # type: ignore[assignment]  # it ignores case, too
         response._content = answer.data
         return response

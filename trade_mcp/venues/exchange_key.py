@@ -83,7 +83,6 @@ def check_key(exchange: Exchange) -> Rights:
     """What the key may do. Raises BadConfig for one that must not be used here, VenueUnreachable."""
     need_key(exchange)
     try:
-        exchange.check_clock()
         exchange.call(Purpose.ACCOUNT, "fetch_balance", doing="signing in")
         found = rights(exchange)
     except VenueRejected as no:

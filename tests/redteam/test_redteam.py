@@ -19,6 +19,7 @@ from trade_mcp.server.server import build_server
 from trade_mcp.store.verify import verify
 
 Stage = Callable[..., App]
+ASKING = ("unconfirmed", "proposed")  # nothing was sent: a person decides
 CONTROLS = set(LIMITS) | {rule.name for rule in RULES} | {"journal"}
 
 
@@ -60,7 +61,7 @@ def answered(call: Caller, attack: Attack) -> None:
         verdicts = [one for one in said.get("verdicts", []) if not one["passed"]]
         assert all(one["reason"] for one in verdicts), said
         assert answer.is_error == (said["outcome"] == "refused"), said
-        found = {one["rule"] for one in verdicts} | ({"approval"} if said.get("outcome") == "proposed" else set())
+        found = {one["rule"] for one in verdicts} | ({"approval"} if said.get("outcome") in ASKING else set())
     assert not attack.by or attack.by in found, f"{attack}\n{json.dumps(said)[:800]}"
 
 

@@ -55,7 +55,10 @@ class Sender:
             self.record(reports)
 
     def cancel(self, orders: Iterable[Order]) -> None:
-        """Cancel orders whose intent to cancel is journaled. An unreachable venue leaves them CANCELLING."""
+        """Cancel orders whose intent to cancel is journaled. An unreachable venue leaves them CANCELLING.
+
+        When the answer is lost the order is asked for at once: a close that waits for it can then go on.
+        """
         for order in orders:
             try:
                 self.record((self._venue.cancel(order),))
@@ -63,6 +66,8 @@ class Sender:
                 self.settle(order)  # the venue does not know it, or not any more: ask for its end
             except VenueUnreachable as lost:
                 log.warning("cancel sent, no answer", order=order.order_id, error=lost.message)
+                with suppress(VenueUnreachable):
+                    self.settle(order)
 
     def without_ink(self, order: Order, legs: Iterable[Order], *, lease: Lease | None) -> None:
         """Cancel ``legs`` and submit ``order``, whose intents are in the spill because the ledger cannot be written.

@@ -13,7 +13,7 @@ import structlog
 from msgspec import structs
 
 from trade_mcp.desk.trading import Trading
-from trade_mcp.domain.errors import LedgerError, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import LedgerError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.domain.events import OrderEnded, TradingState
 from trade_mcp.domain.lifecycle import advance
 from trade_mcp.domain.order import Order, Report, Role, Status
@@ -40,19 +40,17 @@ class Sender:
         Before the network everything is checked once more: time, lease, trading state. Connectivity failures are
         left open: nobody knows, so nothing is resent.
         """
-        if why := self._too_late(orders[0], lease):
-            self._end(orders, Status.NEVER_PLACED, why)
-            return
-        for order in orders:
-            story.info("order sent", extra={"order_id": order.order_id, "symbol": order.symbol})
         try:
-            reports = self._venue.submit(orders)
+            reports = self._submit(orders, lease)
         except VenueRejected as no:
             self._refused_there(orders, no.message)
         except VenueUnreachable as lost:
             log.warning("order sent, no answer", orders=[o.order_id for o in orders], error=lost.message)
         else:
-            self.record(reports)
+            if isinstance(reports, str):
+                self._end(orders, Status.NEVER_PLACED, reports)
+            else:
+                self.record(reports)
 
     def cancel(self, orders: Iterable[Order]) -> None:
         """Cancel orders whose intent to cancel is journaled. An unreachable venue leaves them CANCELLING.
@@ -78,9 +76,7 @@ class Sender:
             ended = [self._venue.cancel(leg) for leg in legs]
             if any(report.status is Status.WORKING or report.filled > 0 for report in ended):
                 return
-            if self._too_late(order, lease):
-                return
-            self._venue.submit((order,))
+            self._submit((order,), lease)
         except (VenueRejected, VenueUnreachable) as failure:
             log.error("sold without ink, no good answer", order=order.order_id, error=failure.message)
 
@@ -123,6 +119,20 @@ class Sender:
             self.record((report,))
         elif self._clock.real() > order.send_by + timedelta(seconds=self._venue.grace_s):
             self._end((order,), Status.NEVER_PLACED, "the venue does not know it")
+
+    def _submit(self, orders: tuple[Order, ...], lease: Lease | None) -> tuple[Report, ...] | str:
+        """What the venue says of ``orders``, or why they may not be sent now. Raises VenueRejected, VenueUnreachable.
+
+        What was refused for its time alone is sent once more, if it still may: the clock was asked for in between.
+        """
+        if why := self._too_late(orders[0], lease):
+            return why
+        for order in orders:
+            story.info("order sent", extra={"order_id": order.order_id, "symbol": order.symbol})
+        try:
+            return self._venue.submit(orders)
+        except RefusedForTime:
+            return self._too_late(orders[0], lease) or self._venue.submit(orders)
 
     def _refused_there(self, orders: tuple[Order, ...], why: str) -> None:
         try:

@@ -81,6 +81,10 @@ class VenueRejected(VenueError):
     """The venue said no: nothing happened there."""
 
 
+class RefusedForTime(VenueRejected):
+    """The venue refused a request for the time it carried, and for nothing else: it may be sent once more."""
+
+
 class LedgerError(TradeError):
     """The ledger cannot be used as asked."""
 

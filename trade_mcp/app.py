@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 
 from trade_mcp import __version__
 from trade_mcp.clock import LiveClock, SharedClock, open_clock
+from trade_mcp.desk.cancel_timer import CancelTimer
 from trade_mcp.desk.decide import Decide
 from trade_mcp.desk.exits import Exits
 from trade_mcp.desk.gate import Gate
@@ -244,6 +245,7 @@ def build(settings: Settings, program: str) -> App:
                 market,
                 gate=gate,
                 proposals=proposals,
+                timer=CancelTimer(ledger, venue, clock=clock),
                 reconcile=reconcile,
                 marks=marks,
                 rests=venue.rests,

@@ -134,6 +134,8 @@ class Venue(Protocol):
     rests: Rests
     grace_s: float  # after send_by, real seconds until an unknown order counts as never placed
 
+    cancel_timer: bool  # it can be told to cancel everything unless it hears from us
+
     def instruments(self) -> Mapping[str, Instrument]:
         """What trades here, by symbol."""
         ...
@@ -148,6 +150,13 @@ class Venue(Protocol):
 
     def cancel(self, order: Order) -> Report:
         """Cancel one order (with it the other leg of its OCO) and say what it is now: perhaps already filled."""
+        ...
+
+    def cancel_all_after(self, seconds: float) -> None:
+        """Cancel every order of the account in ``seconds`` of real time, unless this is called again; 0: never mind.
+
+        Only where there is a ``cancel_timer``.
+        """
         ...
 
     def order(self, order: Order) -> Report | None:

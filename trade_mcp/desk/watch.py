@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from trade_mcp.desk.cancel_timer import CancelTimer
 from trade_mcp.desk.due import Due
 from trade_mcp.desk.gate import Gate
 from trade_mcp.desk.market import Market
@@ -45,12 +46,13 @@ class Watch:
         *,
         gate: Gate,
         proposals: Proposals,
+        timer: CancelTimer,
         reconcile: Reconcile,
         marks: Marks,
         rests: Rests,
         clock: Clock,
     ):
-        self._proposals = proposals
+        self._proposals, self._timer = proposals, timer
         self._log, self._feed, self._market = ledger, feed, market
         self._gate, self._reconcile, self._marks, self._clock = gate, reconcile, marks, clock
         self._due = Due(ledger, market, gate, rests=rests, clock=clock)
@@ -70,6 +72,7 @@ class Watch:
                 ("exits", lambda: self._protect_all(lease)),
                 ("due", lambda: self._due.step(lease)),
                 ("entries", lambda: self._gate.sweep_entries(lease)),
+                ("timer", self._timer.step),
                 ("proposals", lambda: self._proposals.expire(lease)),
                 ("equity", lambda: self._marks.step(lease)),
             )

@@ -33,6 +33,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     trade_ids: bool = False  # trades can be asked for after the id of one, and by their order's id
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
+    cancel_timer: bool = False  # ccxt's cancelAllOrdersAfter, for spot, refreshed by asking again
 
 
 BINANCE = Dialect(
@@ -48,8 +49,8 @@ KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
     "binanceus": BINANCE,
     "bybit": Dialect(client_id=PLAIN, late_s=5.0),
-    "kraken": Dialect(stops=True),
-    "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True),
+    "kraken": Dialect(stops=True, cancel_timer=True),
+    "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True, cancel_timer=True),
     "coinbase": Dialect(client_id=PLAIN, late_s=120.0),  # its stops have a limit price, which can be passed by
 }
 

@@ -48,6 +48,7 @@ class CcxtVenue:
         features = exchange.reads.features.get("spot") or {}
         self.can: Capabilities = capabilities(exchange.name, exchange.reads.has, features)
         self.rests = Rests(trailing=False, pairs=self.can.pairs)
+        self.cancel_timer = self.can.dialect.cancel_timer
         self.grace_s = TIMEOUT_S + self.can.dialect.late_s + MARGIN_S
         self.names = Names(self.can.dialect)
         self._sent: dict[str, None] = {}
@@ -129,6 +130,11 @@ class CcxtVenue:
     def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
         with ccxt_reports.understood("what changed"):
             return self._changes.since(cursor, self._symbols)
+
+    def cancel_all_after(self, seconds: float) -> None:
+        self.exchange.call(
+            Purpose.EXIT, "cancel_all_orders_after", int(seconds * 1000), doing="setting the cancel timer"
+        )
 
     def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
         if not ccxt_transfers.tells(self.exchange):

@@ -31,6 +31,7 @@ class PaperVenue:
 
     name = "paper"
     rests = Rests()
+    cancel_timer = False
     grace_s = 2.0  # the file is local: an order is in it, or it never will be
 
     def __init__(self, file: PaperFile, feed: Feed, clock: Clock, *, rules: Rules):
@@ -89,6 +90,9 @@ class PaperVenue:
             _, change = rows.progress(db)
             found = rows.changed_since(db, since) if change > since else []
             return [rows.report(db, row) for row in found], str(change)
+
+    def cancel_all_after(self, seconds: float) -> None:
+        raise VenueRejected("a paper account has no timer")
 
     def transfers_since(self, cursor: str) -> tuple[Sequence[Transfer], str]:
         return (), ""  # nobody brings money to a paper account

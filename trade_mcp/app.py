@@ -184,12 +184,13 @@ def build(settings: Settings, program: str) -> App:
             capital=settings.desk.capital,
             mode=settings.mode,
             holdings=_external(settings, venue, quote) if fresh else {},
+            ledger_id=new_id()[-8:] if hasattr(venue, "names") else "",
         )
         ledger = open_ledger(
             engine, opening, _adopted(own, program), cursors=cursors, code=__version__, clock=clock, tell=tell
         )
         if names := getattr(venue, "names", None):
-            names.book = lambda: order_ids(engine)
+            names.ledger, names.book = ledger.book.ledger_id, lambda: order_ids(engine)
         leases = Leases(engine, clock=clock)
         heartbeats = Heartbeats(engine, clock=clock, code=running_code())
         market = Market(feed, venue, clock=clock, symbols=symbols, timeframe=settings.desk.timeframe or feed.timeframe)

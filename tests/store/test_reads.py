@@ -46,6 +46,13 @@ def test_orders_come_newest_first_by_status_and_symbol(told: Log) -> None:
     assert ids((reads.exits_of(engine, "c"), "")) == ["c-stop-1"]
 
 
+def test_ids_of_live_orders_are_told_however_old_they_are(told: Log) -> None:
+    with told.writing() as ledger:
+        for number in range(5):
+            trade(ledger, f"new-{number}")
+    assert set(reads.order_ids(told.engine, limit=2)) == {"d", "c-stop-1", "new-3", "new-4"}
+
+
 def test_pages_hold_every_order_once_while_new_ones_arrive(told: Log) -> None:
     found, cursor = reads.orders(told.engine, limit=2)
     seen = [order.order_id for order in found]

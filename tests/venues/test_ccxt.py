@@ -141,6 +141,33 @@ def test_a_long_id_goes_as_its_hash_and_comes_back_through_the_book(practice: Ru
     other.close()
 
 
+def test_two_ledgers_on_one_account_never_mean_the_same_order(practice: Running, venue: CcxtVenue) -> None:
+    venue.names.ledger = "11111111"
+    long = "0123456789abcdef0123456789abcdef-stop-1"
+    mine = [limit("a", price="90"), limit(long, price="89")]
+    for asked in mine:
+        venue.submit((asked,))
+    other = venue_of(practice, venue.exchange._file.parent, venue.exchange.reads.apiKey)
+    other.names.book = lambda: ["a", long]  # it has orders of these ids too, which never arrived
+    for ledger in ("22222222", ""):
+        other.names.ledger = ledger
+        assert [other.order(asked) for asked in mine] == [None, None]
+        theirs = {report.order_id for report in other.open_orders()}
+        assert len(theirs) == 2 and not theirs & {"a", long}
+    again = venue_of(practice, venue.exchange._file.parent, venue.exchange.reads.apiKey)
+    again.names.ledger, again.names.book = "11111111", lambda: [long]
+    assert {report.order_id for report in again.open_orders()} == {"a", long}
+    other.close()
+    again.close()
+
+
+def test_a_ledger_with_an_id_takes_no_older_order_for_its_own(practice: Running, venue: CcxtVenue) -> None:
+    venue.submit((limit("a", price="90"),))  # of a ledger without one, or of a person
+    venue.names.ledger = "11111111"
+    assert [report.order_id for report in venue.open_orders()] == ["other:a"]
+    assert venue.order(limit("a", price="90")) is None
+
+
 def test_what_another_hand_does_is_reported_with_its_fills(practice: Running, venue: CcxtVenue) -> None:
     _, cursor = venue.reports_since("")
     hand = exchange_of(practice, Path("/nowhere"), venue.exchange.reads.apiKey).reads

@@ -72,6 +72,21 @@ def test_an_entry_gets_its_exits_at_the_exchange(practice: Running, tmp_path: Pa
         assert {order.status for order in app.log.refresh().live()} <= {Status.WORKING}
 
 
+def test_the_orders_of_a_desk_go_under_the_id_of_its_ledger(practice: Running, tmp_path: Path) -> None:
+    with desk(practice, tmp_path, limits={"ask": "never"}) as app:
+        ledger_id = app.log.book.ledger_id
+        assert len(ledger_id) == 8
+        app.heartbeats.beat("watch", {})
+        plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")))
+        request = OrderRequest(order_id="mine", symbol="BTC/USDT", side=Side.BUY, size=Decimal("0.01"), exits=plan)
+        assert app.gate.submit(request, Source.MODEL).outcome == "placed"
+        key = app.venue.exchange.reads.apiKey  # type: ignore[attr-defined]
+        names = [order["clientOrderId"] for order in practice.control.books(key)["orders"]]
+        assert names == [f"{ledger_id}-mine", f"{ledger_id}-mine-stop-1"]
+    with desk(practice, tmp_path) as again:
+        assert again.log.book.ledger_id == again.venue.names.ledger == ledger_id  # type: ignore[attr-defined]
+
+
 def test_status_says_what_the_exchange_holds_and_what_the_desk_watches(practice: Running, tmp_path: Path) -> None:
     with desk(practice, tmp_path) as app:
         said: Any = get_status(app)

@@ -67,6 +67,7 @@ class Book(Struct):
     venue: str = ""
     account: str = ""
     feed: str = ""
+    ledger_id: str = ""  # in the ids of its orders at an exchange
     synthetic: bool = False
     quote: str = ""
     policy: str = ""  # hash of the limits in force

@@ -33,6 +33,7 @@ class LedgerOpened(Event, frozen=True, tag="ledger_opened"):
     capital: Decimal
     holdings: dict[str, Decimal] = {}  # external: in the account before us, by currency
     mode: str = "paper"  # whose money: "live" needs arming
+    ledger_id: str = ""  # in the ids of its orders at an exchange; none where nobody else is, as on paper
 
 
 class PolicyAdopted(Event, frozen=True, tag="policy_adopted"):

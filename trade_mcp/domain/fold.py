@@ -35,6 +35,7 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
         case e.LedgerOpened():
             book.venue, book.account, book.feed = event.venue, event.account, event.feed
             book.synthetic, book.quote, book.mode = event.synthetic, event.quote, event.mode
+            book.ledger_id = event.ledger_id
             book.cash = book.deposits = book.equity = book.peak_equity = book.high_water = event.capital
             book.mark = Mark(None, event.capital)
             book.external = dict(event.holdings)

@@ -74,8 +74,12 @@ def refusals(
 
 
 def order_ids(reader: Reader, *, limit: int = 5000) -> list[str]:
-    """The ids of the newest orders, whatever became of them."""
-    return [order_id for (order_id,) in reader.rows("SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?", (limit,))]
+    """The ids of all live orders, however old, and of the newest others, whatever became of them."""
+    sql = (
+        f"SELECT order_id FROM orders WHERE status IN ({_marks(LIVE)})"
+        " UNION SELECT order_id FROM (SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?)"
+    )
+    return [order_id for (order_id,) in reader.rows(sql, (*sorted(LIVE), limit))]
 
 
 def exits_of(reader: Reader, entry_id: str) -> list[Order]:

@@ -23,7 +23,7 @@ from trade_mcp.store.engine import Engine
 
 Severity = Literal["info", "warning", "critical"]
 RANK = {"info": 0, "warning": 1, "critical": 2}
-KINDS = (e.Alarm, e.StateChanged, e.BreakSeen, e.BreakSettled, e.BrakeTripped, e.BrakeReleased)
+KINDS = (e.Alarm, e.StateChanged, e.BreakSeen, e.BreakSettled, e.BrakeTripped, e.BrakeReleased, e.Armed, e.Denied)
 HOUR = timedelta(hours=1)
 STEADY_S = 20.0  # real seconds a problem must last before it is told: a restart is none
 LOOKED_S = 60.0  # so often it is written down that a problem lasts
@@ -190,6 +190,10 @@ def of_event(event: e.Event) -> Alert:
             return Alert(_break(currency), "critical", f"no entries in {currency}: {reason}")
         case e.BreakSettled(currency=currency, reason=reason):
             return Alert(f"settled {currency}", "info", f"{currency}: {reason}", over=(_break(currency),))
+        case e.Armed(until=until):
+            return Alert("armed", "info", f"live trading is armed until {until:%Y-%m-%d %H:%M} UTC")
+        case e.Denied(act=act, why=why, by=by):
+            return Alert(f"denied {act}", "warning", f"{by} tried what is not theirs to do ({act}): {why}")
         case e.Alarm(text=text, symbol=symbol):
             return Alert(f"{symbol} {same(text)}", "warning", text)
     raise AssertionError(f"no alert for {type(event).__name__}")

@@ -124,6 +124,7 @@ def health(
         *loop_problems(held, beats, done, expected),
         *price_problems(feed, book, expected.symbols, now=market_at),
         *book_problems(book, state, reason),
+        *waiting_problems(book, now=clock.real()),
         *program_problems(beats, installed=installed_code(clock.boot())),
         *clock_problems(beats),
     ]
@@ -212,6 +213,14 @@ def book_problems(book: Book, state: TradingState, reason: str) -> Iterator[Prob
         yield Problem(f"{symbol} has no live stop")
     for currency, why in book.breaks.items():
         yield Problem(f"no entries in {currency}", failing=False, why=why)
+
+
+def waiting_problems(book: Book, *, now: datetime) -> Iterator[Problem]:
+    """Entries that a person is asked about: somebody should answer."""
+    for one in book.proposals.values():
+        if now < one.expires_at:
+            why = f"until {one.expires_at:%H:%M} UTC: trade-mcp approve {one.proposal_id}"
+            yield Problem(f"an entry in {one.request.symbol} waits for a person", failing=False, why=why)
 
 
 def program_problems(beats: list[Heartbeat], *, installed: str) -> Iterator[Problem]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from faults_page import page
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -17,10 +19,19 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=3, help="how many seeds each storm runs")
+    parser.addoption("--faults-page", type=Path, help="write docs/faults.md from what passes in this run")
     parser.addoption("--soak-days", type=float, default=7.0, help="market time of a soak")
     parser.addoption("--soak-minutes", type=float, default=12.0, help="real time it takes")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (path := config.getoption("--faults-page")) is not None:
+        path.write_text(page(report.nodeid for report in terminalreporter.stats.get("passed", ())), "utf-8")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "storm_seed" in metafunc.fixturenames:
-        metafunc.parametrize("storm_seed", range(metafunc.config.getoption("--seeds")))
+        seeds = metafunc.config.getoption("--seeds")
+        if (most := metafunc.definition.get_closest_marker("at_most")) is not None:
+            seeds = min(seeds, most.args[0])
+        metafunc.parametrize("storm_seed", range(seeds))

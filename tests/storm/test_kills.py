@@ -30,7 +30,7 @@ from trade_mcp.settings import load_settings
 from trade_mcp.store import reads
 from trade_mcp.store.verify import verify
 
-pytestmark = pytest.mark.storm
+pytestmark = [pytest.mark.storm, pytest.mark.at_most(10)]
 
 PROGRAMS = ("watch", "loop", "serve")
 

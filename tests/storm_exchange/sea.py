@@ -111,6 +111,12 @@ class Sea:
         (number,) = self.control.add({"fault": name, "where": where, **more})
         return number
 
+    @staticmethod
+    def named(app: App, order_id: str) -> str:
+        """What the exchange calls an order of ``app``."""
+        assert isinstance(app.venue, CcxtVenue)
+        return app.venue.names.out(order_id)
+
     # What the exchange itself has, asked past the desk
 
     @property

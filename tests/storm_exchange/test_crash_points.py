@@ -104,6 +104,7 @@ def test_a_life_that_nobody_ends_ends_flat(die: Die, exchange: Running) -> None:
         at_rest(app, exchange.control.books("key-0"))
 
 
+@pytest.mark.at_most(SLICES)
 def test_whenever_a_process_is_killed_the_next_one_finds_everything(
     die: Die, exchange: Running, storm_seed: int
 ) -> None:

@@ -1,5 +1,5 @@
-"""The page docs/faults.md: which fault is met by which test, and over how many seeds. A run of the tests writes it, with
-the command that stands in it.
+"""The page docs/faults.md: which fault is met by which test, over how many seeds. A run of the tests writes it, with the
+command that stands in it.
 """
 
 import re

@@ -1,6 +1,4 @@
-"""The page docs/faults.md: which fault is met by which test, over how many seeds. A run of the tests writes it, with the
-command that stands in it.
-"""
+"""The page docs/faults.md: which fault is met by which test, over how many seeds. A run of the tests writes it."""
 
 import re
 from collections import Counter

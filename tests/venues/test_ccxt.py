@@ -1,5 +1,6 @@
 """The ccxt venue beyond the contract: lost answers, faults of the exchange, ids, exits that must not wait."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -306,4 +307,28 @@ def test_money_that_comes_and_goes_is_told_once(practice: Running, tmp_path: Pat
     moved, cursor = venue.transfers_since(cursor)
     assert [(each.currency, each.amount) for each in moved] == [("USDT", Decimal("250.5")), ("BTC", Decimal("-0.25"))]
     assert venue.transfers_since(cursor)[0] == []
+    venue.close()
+
+
+WITHOUT = {
+    "has no stops": {"orderTypes": ["LIMIT", "MARKET"]},
+    "takes no stop and target together": {"ocoAllowed": False},
+}
+
+
+@pytest.mark.parametrize("why", WITHOUT)
+def test_what_could_not_be_protected_is_not_bought(practice: Running, tmp_path: Path, why: str) -> None:
+    first = venue_of(practice, tmp_path)
+    first.instruments()
+    first.close()
+    (file,) = (tmp_path / "markets").iterdir()
+    kept = json.loads(file.read_bytes())
+    for market in kept["spot"]:
+        market["info"] |= WITHOUT[why]
+    file.write_text(json.dumps(kept))
+    venue = venue_of(practice, tmp_path, first.exchange.reads.apiKey)
+    with pytest.raises(VenueRejected, match=why):
+        venue.submit((order("a"),))
+    assert why in venue.state()["no_entries"]["BTC/USDT"]
+    assert venue.submit((order("b", Side.SELL, role=Role.CLOSE),))[0].status is Status.FILLED
     venue.close()

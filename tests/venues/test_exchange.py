@@ -123,7 +123,7 @@ def test_an_unknown_exchange_names_the_nearest(tmp_path: Path) -> None:
 
 def test_an_exchange_that_lacks_what_the_desk_needs_is_refused(tmp_path: Path) -> None:
     error = refused(settings_of(tmp_path, key="k", secret="s", url="http://127.0.0.1:1", exchange="okx"))
-    assert "cannot trade on okx" in error.message and "stops" in error.message
+    assert "does not trade on okx" in error.message and "stops" in error.message
     assert "prices" in error.hint
     with pytest.raises(BadConfig, match="no sandbox"):
         exchange(tmp_path, "kraken", sandbox=True)
@@ -249,6 +249,48 @@ def test_the_clock_is_measured_again_after_an_hour(practice: Running, tmp_path: 
         look()
         assert abs(here.offset_ms + 5_000) < 1_000
         assert all(each.options["timeDifference"] == here.offset_ms for each in (here.reads, here.entries, here.exits))
+    finally:
+        practice.control.clear()
+
+
+def test_the_list_is_renewed_after_a_day_and_when_the_exchange_refuses_what_it_allows(
+    practice: Running, tmp_path: Path
+) -> None:
+    class Later(LiveClock):
+        ahead = timedelta()
+
+        def real(self) -> datetime:
+            return super().real() + self.ahead
+
+        def boot(self) -> float:
+            return super().boot() + self.ahead.total_seconds()
+
+    clock = Later()
+    here = Exchange("binance", clock=clock, folder=tmp_path, key=new_key(practice), secret=SECRET, url=practice.url)
+    (counter,) = practice.control.add({"fault": "reset", "where": "GET /api/v3/exchangeInfo", "probability": 0.0})
+
+    def asked() -> int:
+        here.call(Purpose.ACCOUNT, "fetch_balance")
+        (found,) = [fault["met"] for fault in practice.control.faults() if fault["number"] == counter]
+        return int(found)
+
+    def refused() -> None:
+        with pytest.raises(VenueRejected):
+            here.call(Purpose.ENTRY, "private_post_order", {
+                "symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.000001"
+            })  # fmt: skip
+
+    try:
+        first = here.markets()
+        assert asked() == 1
+        refused()
+        assert asked() == 1  # the list was just made
+        clock.ahead = timedelta(minutes=11)
+        assert asked() == 2 and here.markets() is not first
+        clock.ahead = timedelta(minutes=25)
+        assert asked() == 2
+        clock.ahead = timedelta(days=1, minutes=12)
+        assert asked() == 3
     finally:
         practice.control.clear()
 

@@ -12,13 +12,15 @@ from typing import Any
 from msgspec import Struct
 
 NEEDED: Mapping[str, str] = {  # ccxt's method -> what it is for
-    "createOrder": "placing orders",
-    "cancelOrder": "cancelling them",
-    "fetchOrder": "asking for one order",
-    "fetchOpenOrders": "asking for the orders that rest",
-    "fetchMyTrades": "asking for fills",
-    "fetchBalance": "asking for balances",
+    "createOrder": "place orders",
+    "cancelOrder": "cancel them",
+    "fetchOrder": "ask for one order",
+    "fetchOpenOrders": "ask for the orders that rest",
+    "fetchMyTrades": "ask for fills",
+    "fetchBalance": "ask for balances",
 }
+NO_STOPS = "its stops do not rest where they can be followed until they are filled"
+UNTRIED = "its fills, ids and clock were never tried with this desk"
 IOC, FOK, POST_ONLY = "IOC", "FOK", "PO"  # ccxt's names of times in force
 PLAIN = r"[A-Za-z0-9_-]{1,36}"
 
@@ -33,6 +35,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     trade_ids: bool = False  # trades can be asked for after the id of one, and by their order's id
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
+    tried: bool = False  # against an exchange that speaks like it; else the desk does not trade there
     cancel_timer: bool = False  # ccxt's cancelAllOrdersAfter, for spot, refreshed by asking again
 
 
@@ -44,10 +47,10 @@ BINANCE = Dialect(
     trade_ids=True,
     late_s=5.0,
     poll_s=1.0,
+    tried=True,
 )
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
-    "binanceus": BINANCE,
     "bybit": Dialect(client_id=PLAIN, late_s=5.0),
     "kraken": Dialect(stops=True, cancel_timer=True),
     "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True, cancel_timer=True),
@@ -58,7 +61,7 @@ KNOWN: Mapping[str, Dialect] = {
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What one exchange can do for the desk on spot."""
 
-    missing: tuple[str, ...]  # what is needed and not there; () if the desk can trade there
+    missing: tuple[str, ...]  # why the desk does not trade there; () if it does
     stops: bool  # stops rest at the exchange
     pairs: bool  # stop and target rest as one OCO; else the desk watches the target
     take_profits: bool
@@ -81,9 +84,11 @@ def capabilities(name: str, has: Mapping[str, Any], features: Mapping[str, Any])
     """What the exchange ``name`` can do, by ccxt's ``has`` and ``features["spot"]`` of it."""
     dialect = KNOWN.get(name, Dialect())
     places: Mapping[str, Any] = features.get("createOrder") or {}
-    missing = [what for method, what in NEEDED.items() if not has.get(method)]
+    missing = [f"ccxt cannot {what} there" for method, what in NEEDED.items() if not has.get(method)]
     if not (places.get("stopLossPrice") and dialect.stops):
-        missing.append("stops that rest there and can be followed until they are filled")
+        missing.append(NO_STOPS)
+    if not dialect.tried:
+        missing.append(UNTRIED)
     times: Mapping[str, Any] = places.get("timeInForce") or {}
     return Capabilities(
         missing=tuple(missing),

@@ -55,7 +55,7 @@ class CcxtVenue:
         self._sending = threading.Lock()
         self._markets: Markets | None = None  # what the next two are made of
         self._instruments: Mapping[str, Instrument] = {}
-        self._halted: set[str] = set()
+        self._closed: Mapping[str, str] = {}  # symbols that take no entries, and why
         self.poll_s = self.can.dialect.poll_s  # real seconds between looks at the account that nothing called for
         self._changes = Changes(self)
 
@@ -67,7 +67,7 @@ class CcxtVenue:
         age = self.exchange.clock.real() - self.exchange.markets().at
         return {
             "name": self.exchange.name,
-            "halted": [symbol for symbol in self._symbols if symbol in self._halted] or None,
+            "no_entries": {symbol: self._closed[symbol] for symbol in self._symbols if symbol in self._closed} or None,
             "watched_by_the_desk": self.can.watched,
             "list_age_s": round(age.total_seconds()),
             "budget_used": round(self.exchange.budget.share, 2),  # of a minute's requests
@@ -80,7 +80,7 @@ class CcxtVenue:
         if markets is not self._markets:
             fees, mode = self.exchange.fees(self._symbols), self.exchange.reads.precisionMode
             with ccxt_reports.understood("what trades there"):
-                self._halted = {market["symbol"] for market in markets.spot if market.get("active") is False}
+                self._closed = ccxt_reports.closed(markets.spot, pairs=self.can.pairs)
                 self._instruments = ccxt_reports.instruments(markets.spot, mode, fees)
             self._markets = markets
         return self._instruments
@@ -88,7 +88,8 @@ class CcxtVenue:
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         check_group(orders)
         for order in orders:
-            ccxt_orders.check(order, self._instrument(order), self.can, active=order.symbol not in self._halted)
+            instrument = self._instrument(order)
+            ccxt_orders.check(order, instrument, self.can, closed=self._closed.get(order.symbol, ""))
         if len(orders) > 1 and not self.can.pairs:
             raise VenueRejected(f"{self.name} has no OCO", hint="the desk watches the target; place the stop alone")
         self._claim(orders)
@@ -364,7 +365,7 @@ def open_ccxt(
     venue = CcxtVenue(exchange, clock, account=account, symbols=symbols)
     if venue.can.missing:
         raise BadConfig(
-            f"the desk cannot trade on {exchange.name}: it has no {'; no '.join(venue.can.missing)}",
+            f"the desk does not trade on {exchange.name}: {'; '.join(venue.can.missing)}",
             hint='it can be used for its prices: desk.venue = "paper" and feed.name = "ccxt"',
         )
     need_key(exchange)

@@ -46,12 +46,13 @@ def asked(order: Order, instrument: Instrument, can: Capabilities, *, client_id:
     return Asked(order.symbol, kind, order.side.value, text(order.size), text(price) if limited else None, params)
 
 
-def check(order: Order, instrument: Instrument, can: Capabilities, *, active: bool) -> None:
-    """Everything that can be known before sending. Raises VenueRejected, with the number or the word that is wrong."""
-    if not active and order.role is Role.ENTRY:
-        raise VenueRejected(
-            f"{order.symbol} is halted or delisted at the exchange", hint="find_instruments shows what trades there"
-        )
+def check(order: Order, instrument: Instrument, can: Capabilities, *, closed: str) -> None:
+    """Everything that can be known before sending. Raises VenueRejected, with the number or the word that is wrong.
+
+    ``closed`` is why the symbol takes no entries, if it does not.
+    """
+    if closed and order.role is Role.ENTRY:
+        raise VenueRejected(f"{order.symbol} {closed}", hint="find_instruments shows what trades there")
     if order.type is OrderType.TRAILING_STOP:
         raise VenueRejected(
             "a trailing_stop does not rest at this exchange",

@@ -163,6 +163,21 @@ def instruments(markets: Iterable[Row], mode: int, fees: Mapping[str, Row]) -> d
     return found
 
 
+def closed(markets: Iterable[Row], *, pairs: bool) -> dict[str, str]:
+    """Symbols that take no entries, and why: what could not be protected is not bought."""
+    found: dict[str, str] = {}
+    for market in markets:
+        own = market.get("info") or {}
+        types = own.get("orderTypes")
+        if market.get("active") is False:
+            found[market["symbol"]] = "is halted or delisted at the exchange"
+        elif types is not None and "STOP_LOSS" not in types:
+            found[market["symbol"]] = "has no stops at the exchange: a position could not be protected"
+        elif pairs and own.get("ocoAllowed") is False:
+            found[market["symbol"]] = "takes no stop and target together at the exchange"
+    return found
+
+
 def step(precision: Any, mode: int) -> Decimal | None:
     """The step that ccxt calls a precision; None where it is none (significant digits) or missing."""
     number = exact(precision)

@@ -26,7 +26,7 @@ from trade_mcp.ports import Clock
 from trade_mcp.venues.exchange_budget import Budget, Purpose
 from trade_mcp.venues.exchange_connection import Connection
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
-from trade_mcp.venues.exchange_markets import MAX_AGE, Markets, kept_markets
+from trade_mcp.venues.exchange_markets import DOUBTED_AGE, MAX_AGE, Markets, kept_markets
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 10.0  # of every request
@@ -40,6 +40,7 @@ TIME_CODES = {  # of a request refused for its time or nonce alone, before anyth
     "okx": '"code":"50102"',
     "kraken": "EAPI:Invalidnonce",
 }
+FILTER_CODES = ('"code":-1013', '"code":-1111')  # a step, a minimum or a precision is not what the list says
 SPOT_ONLY: dict[str, Any] = {
     "defaultType": "spot",
     "fetchMarkets": {"types": ["spot"]},
@@ -79,6 +80,7 @@ class Exchange:
         self._measured: float | None = None
         self._lock = threading.RLock()
         self._markets: Markets | None = None
+        self._markets_last = MAX_AGE  # how old the list may be
         where = "-sandbox" if sandbox else f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if url else ""
         self._file = folder / "markets" / f"{name}{where}.json"
         self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name))
@@ -128,6 +130,8 @@ class Exchange:
     def _told(self, error: Exception, doing: str) -> VenueUnreachable | VenueRejected:
         if (seconds := wait_asked(error)) is not None:
             self.budget.wait(seconds)
+        if any(code in str(error) for code in FILTER_CODES):
+            self.doubt_markets()
         if self._refused_for_time(error):
             return RefusedForTime(
                 f"{self.name} refused {doing} for its time alone",
@@ -140,8 +144,13 @@ class Exchange:
         with self._lock:
             return self._markets or self._load_markets()
 
+    def doubt_markets(self) -> None:
+        """The exchange refused what its list allows: ask for it again at the next look, if it is not just made."""
+        self._markets_last = DOUBTED_AGE
+
     def _load_markets(self) -> Markets:
-        found = kept_markets(self._file, self._ask_markets, now=self.clock.real())
+        max_age, self._markets_last = self._markets_last, MAX_AGE
+        found = kept_markets(self._file, self._ask_markets, now=self.clock.real(), max_age=max_age)
         for client in (self.reads, self.entries, self.exits):
             client.set_markets(found.spot)
         self.budget.limit = found.weight_limit
@@ -188,10 +197,12 @@ class Exchange:
 
         Raises VenueUnreachable. Every look at the account begins with it.
         """
-        if self._measured is not None and self.clock.boot() - self._measured <= CLOCK_EVERY_S:
+        due = self._measured is None or self.clock.boot() - self._measured > CLOCK_EVERY_S
+        if due:
+            self.measure_clock()
+        if self._markets is None or not (due or self._markets_last < MAX_AGE):
             return
-        self.measure_clock()
-        if self._markets is not None and self.clock.real() - self._markets.at >= MAX_AGE:
+        if self.clock.real() - self._markets.at >= self._markets_last:
             self._load_markets()
 
     def measure_clock(self) -> None:

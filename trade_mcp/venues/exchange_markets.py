@@ -16,6 +16,7 @@ from msgspec import Struct
 from trade_mcp.domain.errors import VenueUnreachable
 
 MAX_AGE = timedelta(days=1)
+DOUBTED_AGE = timedelta(minutes=10)  # after the exchange refused what its list allows
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +29,13 @@ class Markets(Struct, frozen=True):
     weight_limit: int | None = None  # requests per minute, by the exchange's weights
 
 
-def kept_markets(file: Path, ask: Callable[[], Markets], *, now: datetime) -> Markets:
-    """The markets in ``file`` if they are not too old, else fresh ones, which are kept there.
+def kept_markets(file: Path, ask: Callable[[], Markets], *, now: datetime, max_age: timedelta = MAX_AGE) -> Markets:
+    """The markets in ``file`` if they are younger than ``max_age``, else fresh ones, which are kept there.
 
     Raises VenueUnreachable, VenueRejected where there are none at all.
     """
     kept = _read(file)
-    if kept is not None and timedelta(0) <= now - kept.at < MAX_AGE:
+    if kept is not None and timedelta(0) <= now - kept.at < max_age:
         return kept
     try:
         fresh = ask()

@@ -29,7 +29,7 @@ FLOORS = {
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN_ON_GROUND = {"time", "random", "logging", "structlog", "os", "pathlib", "sqlalchemy", "sqlmodel", "pydantic"}
-SENDERS = {"trade_mcp.desk.send", "trade_mcp.desk.gate", "trade_mcp.desk.exits"}
+SENDERS = {f"trade_mcp.desk.{name}" for name in ("send", "gate", "exits", "inkless")}
 
 
 def modules() -> list[tuple[str, Path]]:

@@ -206,7 +206,7 @@ def test_a_yes_never_takes_the_place_of_an_order_of_its_id(stage: Stage, monkeyp
     app.gate.submit(buy("held", "1"), Source.MODEL)
     proposal_id = asked(app, "11", "x")
     with monkeypatch.context() as before:  # a ledger of when a sale could take the id
-        before.setattr(app.gate, "_asked_before", lambda *_: None)
+        before.setattr(app.gate.asking, "asked_before", lambda *_: None)
         app.gate.close(BTC, D("0.5"), Source.MODEL, reason="test", order_id="x")
     with pytest.raises(IdConflict, match="known with other content"):
         app.proposals.approve(proposal_id, By.TERMINAL)

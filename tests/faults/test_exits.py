@@ -266,6 +266,6 @@ def test_fault_37_on_a_full_disk_only_a_needed_exit_leaves_through_the_spill(sta
         app.watch.step(lease)
     assert app.log.refresh().positions == {} and app.log.book.orders == {}
     assert any("left while the ledger could not be written" in text for text in alarms(app))
-    assert app.gate._spill is not None and app.gate._spill.pending() == []
+    assert app.gate.inkless._spill is not None and app.gate.inkless._spill.pending() == []
     assert verify(app.engine, code="test").broken == ""
     sound(app)

@@ -1,42 +1,40 @@
 """Gate: the one road. Every order, whoever asks, is judged here under one policy and written before it is sent."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec import structs
 
+from trade_mcp.desk.asking import Asking, waiting
+from trade_mcp.desk.drafts import Drafts
 from trade_mcp.desk.exits import Armed, Exits, free_size
+from trade_mcp.desk.inkless import Inkless
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
-from trade_mcp.desk.receipt import Outcome, Preview, Receipt
-from trade_mcp.desk.resolve import check_numbers, fingerprint, ranged, resolve
-from trade_mcp.desk.send import SEND_WITHIN, Sender
+from trade_mcp.desk.new_levels import changed, loosens
+from trade_mcp.desk.receipt import Outcome, Preview, Receipt, conflict, receipt_of, story, why_not
+from trade_mcp.desk.refusal import refuse
+from trade_mcp.desk.resolve import check_numbers, ranged
+from trade_mcp.desk.send import Sender
 from trade_mcp.desk.trading import Trading
 from trade_mcp.domain import events as e
-from trade_mcp.domain.approvals import Answer, Approval, By, OrderProposal, proposal_id
-from trade_mcp.domain.book import Book, trader
+from trade_mcp.domain.approvals import Answer, Approval
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import (
     BadInput,
     FeedError,
     HaltUnwritten,
-    IdConflict,
     LedgerError,
     LedgerUnwritable,
-    NotWaiting,
     TradeError,
 )
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
-from trade_mcp.domain.market import Quote
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused, to_ask
-from trade_mcp.risk.proposal import Proposal
-from trade_mcp.risk.rules.pace import repeats_scope
 from trade_mcp.risk.verdict import Verdict
-from trade_mcp.store import proposals, reads
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 from trade_mcp.store.spill import Spill
@@ -70,8 +68,10 @@ class Gate:
     ):
         self._trading = trading
         self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
-        self._spill = spill  # where intents go while the ledger cannot be written; None: such a one cannot be kept
-        self._judge, self._clock, self._rules = judge, clock, rules
+        self._judge, self._clock = judge, clock
+        self._drafts = Drafts(market, rules=rules, clock=clock)
+        self.asking = Asking(ledger, judge, clock=clock)
+        self.inkless = Inkless(ledger, sender, judge=judge, drafts=self._drafts, spill=spill)
         self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
 
@@ -94,21 +94,21 @@ class Gate:
             return self._sell(request, source, lease=lease)
         view = self._judge.view(self._log.refresh(), request.symbol)
         with self._log.writing(lease) as ledger:  # one writer, fresh tail, live epoch
-            self.expire(ledger)
+            self.asking.expire(ledger)
             if approval is not None:
-                view = structs.replace(view, shown=_waiting(ledger, approval).price)
+                view = structs.replace(view, shown=waiting(ledger, approval).price)
             if known := ledger.order(request.order_id):
-                return _receipt_of(known, request)  # a retry, not a second order; other content is an error
-            if approval is None and (asked := self._asked_before(ledger, request)):
+                return receipt_of(known, request)  # a retry, not a second order; other content is an error
+            if approval is None and (asked := self.asking.asked_before(ledger, request)):
                 return asked
-            order = self._resolve(request, source, quote=view.quote)
+            order = self._drafts.order(request, source, quote=view.quote)
             proposal, verdicts = self._judge.order(ledger.book, order, view, asked=request.sized_by)
             if refused(verdicts):
-                return _refuse(ledger, request, order, verdicts)
+                return refuse(ledger, request, order, verdicts)
             if why := to_ask(verdicts):
                 if not propose:
                     return Receipt("unconfirmed", why.reason, order, verdicts)
-                return self._propose(ledger, request, proposal, why=why.reason)
+                return self.asking.put(ledger, request, proposal, why=why.reason)
             self._take_over(ledger, request.symbol, source)
             if approval is not None:
                 yes = (Answer.APPROVED, approval.by, self._clock.real())
@@ -122,7 +122,7 @@ class Gate:
         """What `submit` would say now, with every verdict; nothing is written. Raises like it."""
         book = self._log.refresh()
         view = self._judge.view(book, request.symbol)
-        order = self._resolve(request, source, quote=view.quote)
+        order = self._drafts.order(request, source, quote=view.quote)
         at_market = request.side is Side.SELL and request.type is OrderType.MARKET
         replacing = [leg.order_id for leg in book.exits(request.symbol)] if at_market else []
         proposal, verdicts = self._judge.order(book, order, view, replacing=replacing, asked=request.sized_by)
@@ -187,7 +187,7 @@ class Gate:
         known = self._log.order(order_id)
         if known is not None:
             if (known.symbol, known.role) != (symbol, Role.CLOSE):
-                raise _conflict(known)
+                raise conflict(known)
             return Receipt("already", f"already asked for at {known.real_at:%H:%M:%S} UTC; nothing was sent", known)
         free = free_size(book, symbol, instrument)
         if free <= 0:
@@ -224,7 +224,7 @@ class Gate:
             if position is None or position.dust:
                 raise BadInput(f"there is no position in {symbol}", hint="place_order takes stop_loss and take_profit")
             price = view.quote.bid if view.quote is not None else None
-            new = _changed(position, plan, price, now=view.now)
+            new = changed(position, plan, price, now=view.now)
             if new == position.levels:
                 return Receipt(
                     "nothing", f"the exits of {symbol} are so already", legs=tuple(ledger.book.exits(symbol))
@@ -240,7 +240,7 @@ class Gate:
             if loosens(position.levels, new):
                 verdicts = self._judge.levels(ledger.book, symbol, new, view)
                 if refused(verdicts):
-                    return Receipt("refused", _why(verdicts), verdicts=verdicts)
+                    return Receipt("refused", why_not(verdicts), verdicts=verdicts)
             self._take_over(ledger, symbol, source)
             ledger.append(e.ExitsChanged(symbol, new, source, reason))
         self._failed.pop(symbol, None)
@@ -343,7 +343,7 @@ class Gate:
             return self._sell_at_market(symbol, armed, lease)
         except LedgerUnwritable:
             if lease is not None:
-                self._sell_without_ink(symbol, armed, lease)
+                self.inkless.sell(symbol, why=MARKET_ONLY[armed], lease=lease)
             raise
 
     def _sell_at_market(self, symbol: str, armed: Armed, lease: Lease | None) -> Armed:
@@ -359,60 +359,6 @@ class Gate:
         if self._sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
             self._failed.pop(symbol, None)
         return armed
-
-    def _sell_without_ink(self, symbol: str, armed: Armed, lease: Lease) -> None:
-        """The ledger cannot be written and only a market order helps: its intent goes to the spill, then it leaves.
-
-        Once for each position: what happened to it is found out when the ledger has taken the intent over.
-        """
-        book = self._log.book
-        position = book.positions.get(symbol)
-        if self._spill is None or position is None or position.dust:
-            return
-        kept = [event.order for event in self._spill.pending() if isinstance(event, e.OrderPending)]
-        if any(order.symbol == symbol for order in kept):
-            return
-        view, legs = self._judge.view(book, symbol), book.exits(symbol)
-        revision = 1 + max((leg.revision for leg in reads.exits_of(self._log.engine, position.entry_id)), default=0)
-        request = OrderRequest(
-            order_id=f"{position.entry_id}-exit-{revision}",
-            symbol=symbol,
-            side=Side.SELL,
-            size=free_size(book, symbol, view.instrument),
-            reason=f"{MARKET_ONLY[armed]}; the ledger could not be written",
-        )
-        order = structs.replace(
-            self._resolve(request, Source.EXIT, quote=view.quote),
-            parent=position.entry_id,
-            strategy=position.strategy,
-            revision=revision,
-        )
-        _, verdicts = self._judge.order(book, order, view, replacing=[leg.order_id for leg in legs])
-        if refused(verdicts):
-            return
-        intents: list[e.Event] = [
-            e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close"))
-            for leg in legs
-        ]
-        self._spill.write([*intents, e.OrderPending(order, tuple(verdict.rule for verdict in verdicts))])
-        self._sender.without_ink(order, legs, lease=lease)
-
-    def import_spill(self, lease: Lease | None = None) -> None:
-        """Take over into the ledger what left while it could not be written."""
-        if self._spill is None or not (kept := self._spill.pending()):
-            return
-        with self._log.writing(lease) as ledger:
-            for event in kept:
-                assert isinstance(event, e.OrderEvent), "only intents are spilled"
-                known = ledger.order(event.order.order_id)
-                if isinstance(event, e.OrderPending) and known is None:
-                    ledger.append(event)
-                    text = f"{event.order.order_id} left while the ledger could not be written; it is written down now"
-                    ledger.append(e.Alarm(text, order_id=event.order.order_id, symbol=event.order.symbol))
-                elif isinstance(event, e.OrderCancelling) and known is not None and known.status is Status.WORKING:
-                    cancelling = structs.replace(known, status=Status.CANCELLING, note=event.order.note)
-                    ledger.append(e.OrderCancelling(cancelling))
-        self._spill.clear()
 
     def _overdue(self, symbol: str) -> bool:
         """Whether the price has been beyond a resting stop for longer than the grace, and it has not sold."""
@@ -434,9 +380,9 @@ class Gate:
         view = self._judge.view(self._log.refresh(), symbol)
         with self._log.writing(lease) as ledger:
             if known := ledger.order(request.order_id):
-                return _receipt_of(known, request)
-            self._asked_before(ledger, request)  # an id that stands for a waiting entry is not free for a sale
-            order = self._resolve(request, source, quote=view.quote)
+                return receipt_of(known, request)
+            self.asking.asked_before(ledger, request)  # an id that stands for a waiting entry is not free for a sale
+            order = self._drafts.order(request, source, quote=view.quote)
             position = ledger.book.position(symbol)
             order = structs.replace(order, parent=position.entry_id, strategy=order.strategy or position.strategy)
             if parent is not None:
@@ -447,9 +393,9 @@ class Gate:
             if refused(verdicts):
                 if parent is not None and self._failed.get(symbol, (0, 0.0))[0] > 1:
                     return Receipt(
-                        "refused", _why(verdicts), order, verdicts
+                        "refused", why_not(verdicts), order, verdicts
                     )  # tried again: it is written down already
-                return _refuse(ledger, request, order, verdicts)
+                return refuse(ledger, request, order, verdicts)
             self._take_over(ledger, symbol, source)
             ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
             for leg in legs:
@@ -490,71 +436,6 @@ class Gate:
                 ledger.append(e.OrderResized(structs.replace(now, size=size)))
             return True
 
-    def expire(self, ledger: Ledger) -> None:
-        """End the proposals whose time is over."""
-        now = self._clock.real()
-        for waiting in list(ledger.book.proposals.values()):
-            if now >= waiting.expires_at:
-                no = (waiting.proposal_id, waiting.request.order_id, Answer.EXPIRED, By.CLOCK, now)
-                ledger.append(e.ProposalDecided(*no))
-
-    def _propose(self, ledger: Ledger, request: OrderRequest, asked: Proposal, *, why: str) -> Receipt:
-        """Put an entry that every rule lets pass before a person."""
-        order, price, notional, equity = asked.order, asked.price, asked.notional, asked.equity
-        assert order is not None and price is not None and notional is not None and equity is not None
-        now, window = self._clock.real(), self._judge.policy(ledger.book).approval_window_s
-        made = OrderProposal(
-            proposal_id=proposal_id(ledger.book.account, request.order_id),
-            request=request,
-            source=order.source,
-            at=order.at,
-            real_at=now,
-            expires_at=now + timedelta(seconds=window),
-            size=order.size,
-            price=price,
-            notional=notional,
-            share=notional / equity,
-            stop=asked.stop,
-            risk=asked.risk,
-            why=why,
-        )
-        ledger.append(e.ProposalMade(made))
-        return _proposed(made)
-
-    def _asked_before(self, ledger: Ledger, request: OrderRequest) -> Receipt | None:
-        """What became of the proposal that this request was before; None for one that was never put to a person."""
-        number = proposal_id(ledger.book.account, request.order_id)
-        waiting = ledger.book.proposals.get(number)
-        found = None if waiting is not None else proposals.proposal(self._log.engine, number)
-        asked = waiting or (None if found is None else found.proposal)
-        if asked is None:
-            return None
-        if fingerprint(asked.request) != fingerprint(request):
-            raise IdConflict(
-                f"order {request.order_id} was put to a person with other content",
-                hint="use a new order_id for a new order",
-            )
-        if waiting is not None:
-            return _proposed(waiting)
-        assert found is not None
-        answer = found.standing(self._clock.real())
-        return Receipt("refused", f"a person was asked, and it is {answer}; nothing was sent", proposal=asked)
-
-    def _resolve(self, request: OrderRequest, source: Source, *, quote: Quote | None) -> Order:
-        default = self._rules.plan_for(request.strategy)
-        ranges = default.needs_range or (request.exits is not None and request.exits.needs_range)
-        return resolve(
-            request,
-            source,
-            instrument=self._market.instrument(request.symbol),
-            quote=quote,
-            default=default,
-            average_range=self._market.average_range(request.symbol) if ranges else None,
-            now=self._clock.market(),
-            real=self._clock.real(),
-            send_within=SEND_WITHIN,
-        )
-
     def _take_over(self, ledger: Ledger, symbol: str, source: Source) -> None:
         """The chat may add to, close or re-protect a position of the loop, which is then the chat's."""
         position = ledger.book.positions.get(symbol)
@@ -566,102 +447,10 @@ class Gate:
         outcome: Outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
         if now.status in (Status.REJECTED, Status.NEVER_PLACED):
             outcome = "nothing"
-        return Receipt(outcome, _story(now), now, verdicts, tuple(self._log.refresh().exits(order.symbol)))
+        return Receipt(outcome, story(now), now, verdicts, tuple(self._log.refresh().exits(order.symbol)))
 
     def _price(self, symbol: str, position: Position) -> Decimal:
         try:
             return self._market.quote(symbol).bid
         except FeedError:
             return position.entry
-
-
-def _waiting(ledger: Ledger, approval: Approval) -> OrderProposal:
-    """The proposal that is approved. Raises NotWaiting: another answer came first, or its time is over."""
-    if (waiting := ledger.book.proposals.get(approval.proposal_id)) is None:
-        raise NotWaiting("it was answered already, or its time is over", hint="nothing was sent")
-    return waiting
-
-
-def _proposed(waiting: OrderProposal) -> Receipt:
-    text = f"{waiting.why}; it waits for one until {waiting.expires_at:%H:%M:%S} UTC, and nothing was sent yet"
-    return Receipt("proposed", text, proposal=waiting)
-
-
-def _receipt_of(known: Order, request: OrderRequest) -> Receipt:
-    if known.request != fingerprint(request):
-        raise _conflict(known)
-    text = f"already placed at {known.real_at:%Y-%m-%d %H:%M:%S} UTC and {known.status}; nothing was sent"
-    return Receipt("already", text, known)
-
-
-def _conflict(known: Order) -> IdConflict:
-    return IdConflict(
-        f"order {known.order_id} is known with other content ({known.side} {known.size:f} {known.symbol})",
-        hint="use a new order_id for a new order",
-    )
-
-
-def _refuse(ledger: Ledger, request: OrderRequest, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
-    failed = tuple((verdict.rule, verdict.reason) for verdict in verdicts if not verdict.passed)
-    ledger.append(e.OrderRefused(request, order.source, order.at, order.size, failed))
-    if any(verdict.rule == "repeats" and verdict.detail[0] == "count" and not verdict.passed for verdict in verdicts):
-        _hold_repeats(ledger, order, dict(failed)["repeats"])
-    return Receipt("refused", _why(verdicts), order, verdicts)
-
-
-def _hold_repeats(ledger: Ledger, order: Order, why: str) -> None:
-    """Whoever enters the same again and again waits until a person has looked: time alone does not release it."""
-    scope = repeats_scope(trader(order.source, order.strategy), order.symbol)
-    ledger.append(e.BrakeTripped("repeats", e.TradingState.ACTIVE, order.at, why, scope=scope))
-
-
-def _why(verdicts: tuple[Verdict, ...]) -> str:
-    return "refused: " + "; ".join(verdict.reason for verdict in verdicts if not verdict.passed)
-
-
-def _story(order: Order) -> str:
-    """One sentence about an order as it stands."""
-    said = f"{order.side} {order.size:f} {order.symbol} is {order.status}"
-    if order.filled > 0:
-        said += f", {order.filled:f} filled at {order.cost / order.filled:.8g}"
-    return f"{said} ({order.note})" if order.note else said
-
-
-def _changed(position: Position, plan: ExitPlan, price: Decimal | None, *, now: datetime) -> Levels:
-    """The levels after ``plan``. Raises BadInput for a level on the wrong side of ``price``."""
-    old = position.levels
-    asked = levels(plan, position.entry, at=position.opened_at)
-    if not plan.has_stop:  # 1R is what the stop that stands risks
-        standing = structs.replace(plan, stop=old.stop, trail=None if old.stop is not None else old.trail)
-        asked = structs.replace(levels(standing, position.entry, at=position.opened_at), stop=None, trail=None)
-    begins = asked.trail is not None and old.trail is None
-    new = Levels(
-        stop=asked.stop or old.stop,
-        target=asked.target or old.target,
-        trail=asked.trail or old.trail,
-        peak=old.peak,
-        since=now if begins else old.since,
-        even_at=asked.even_at or old.even_at,
-        even_stop=asked.even_stop or old.even_stop,
-        rungs=asked.rungs or old.rungs,
-        until=asked.until or old.until,
-    )
-    if begins and old.follows and old.fixed_stop is not None:  # its peak is older than the trail that hangs from it
-        new = structs.replace(new, stop=max(old.fixed_stop, new.stop or old.fixed_stop))
-    if new.follows and (old.peak is None or begins):
-        new = structs.replace(new, peak=max(position.entry, price) if price is not None else position.entry)
-    if price is not None:
-        stop = new.stop_price
-        if stop is not None and stop >= price:
-            raise BadInput(f"the stop {stop:f} is not below the price {price:f}", hint="close_position sells now")
-        if new.target is not None and new.target <= price:
-            raise BadInput(
-                f"the target {new.target:f} is not above the price {price:f}", hint="close_position sells now"
-            )
-    return new
-
-
-def loosens(old: Levels, new: Levels) -> bool:
-    """Whether ``new`` levels would let a position lose more than ``old``: a lower stop, or none any more."""
-    before, after = old.stop_price, new.stop_price
-    return before is not None and (after is None or after < before)

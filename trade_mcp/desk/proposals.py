@@ -53,7 +53,7 @@ class Proposals:
         now = self._clock.real()
         if any(now >= proposal.expires_at for proposal in self._log.refresh().proposals.values()):
             with self._log.writing(lease) as ledger:
-                self._gate.expire(ledger)
+                self._gate.asking.expire(ledger)
 
     def _found(self, act: str, proposal_id: str, by: By) -> OrderProposal:
         """The proposal, if it is one of this ledger and waits; an attempt on another is written down."""

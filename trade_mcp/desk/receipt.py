@@ -5,8 +5,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from trade_mcp.desk.resolve import fingerprint
 from trade_mcp.domain.approvals import OrderProposal
-from trade_mcp.domain.order import Order
+from trade_mcp.domain.errors import IdConflict
+from trade_mcp.domain.order import Order, OrderRequest
 from trade_mcp.risk.verdict import Verdict
 
 Outcome = Literal[
@@ -58,3 +60,29 @@ class Preview(Struct, frozen=True):
     equity: Decimal | None
     exposure_after: Decimal | None  # fraction of equity
     heat_after: Decimal | None
+
+
+def receipt_of(known: Order, request: OrderRequest) -> Receipt:
+    if known.request != fingerprint(request):
+        raise conflict(known)
+    text = f"already placed at {known.real_at:%Y-%m-%d %H:%M:%S} UTC and {known.status}; nothing was sent"
+    return Receipt("already", text, known)
+
+
+def conflict(known: Order) -> IdConflict:
+    return IdConflict(
+        f"order {known.order_id} is known with other content ({known.side} {known.size:f} {known.symbol})",
+        hint="use a new order_id for a new order",
+    )
+
+
+def why_not(verdicts: tuple[Verdict, ...]) -> str:
+    return "refused: " + "; ".join(verdict.reason for verdict in verdicts if not verdict.passed)
+
+
+def story(order: Order) -> str:
+    """One sentence about an order as it stands."""
+    said = f"{order.side} {order.size:f} {order.symbol} is {order.status}"
+    if order.filled > 0:
+        said += f", {order.filled:f} filled at {order.cost / order.filled:.8g}"
+    return f"{said} ({order.note})" if order.note else said

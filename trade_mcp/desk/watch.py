@@ -64,7 +64,7 @@ class Watch:
         steps = run_steps(
             (
                 ("flag", self._gate.heed_flag),
-                ("spill", lambda: self._gate.import_spill(lease)),
+                ("spill", lambda: self._gate.inkless.import_spill(lease)),
                 ("fills", lambda: self._reconcile.fills(lease)),
                 ("pending", self._reconcile.pending),
                 ("audit", lambda: self._audit(lease)),

@@ -33,6 +33,7 @@ from trade_mcp.venues.order_checks import check_group, check_in_time
 MARGIN_S = 5.0  # real time beyond time-out and receive window before an unknown order counts as never placed
 SAME_CLOCK = timedelta(seconds=2)  # market time this close to real time is real time
 SENT_KEPT = 10_000  # ids of orders sent by this process
+ENDED = {"fetchClosedOrders": "fetch_closed_orders", "fetchCanceledOrders": "fetch_canceled_orders"}  # by ccxt's has
 SEARCHED_BACK_MS = 60_000  # before an order was made: where its lists are looked through
 type Row = Mapping[str, Any]
 
@@ -297,7 +298,9 @@ class CcxtVenue:
         """The order by our id in the lists of an exchange that cannot be asked for it: open ones, then ended ones."""
         name = self.names.out(order.order_id)
         since = int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
-        for method in ("fetch_open_orders", "fetch_closed_orders"):
+        has = self.exchange.reads.has
+        ended = {"fetchOrders": "fetch_orders"} if has.get("fetchOrders") else ENDED
+        for method in ("fetch_open_orders", *(method for name, method in ended.items() if has.get(name))):
             rows = self.exchange.call(
                 _purpose(order), method, order.symbol, since, doing=f"looking for {order.order_id}"
             )

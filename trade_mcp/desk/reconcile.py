@@ -13,8 +13,9 @@ from trade_mcp.desk.compare import Difference, differing, unlike
 from trade_mcp.desk.foreign import Foreign
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import Sender
+from trade_mcp.desk.steps import all_of, for_each
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.errors import BadInput, HeardInPart
 from trade_mcp.domain.events import Alarm, OrderCancelling, OrderReopened
 from trade_mcp.domain.order import Order, Report, Status
 from trade_mcp.ports import Clock, Venue
@@ -34,36 +35,47 @@ class Reconcile:
 
     def fills(self, lease: Lease | None = None) -> set[str]:
         """Book everything the venue reports since the last known trade; the symbols it changed."""
-        before = self._log.cursor(FILLS)
-        reports, cursor = self._venue.reports_since(before)
+        before, odd = self._log.cursor(FILLS), None
+        try:
+            reports, cursor = self._venue.reports_since(before)
+        except HeardInPart as part:  # what was heard is written down first
+            reports, cursor, odd = part.reports, part.cursor, part
         changed = self._sender.record(reports)
         others = [report for report in reports if report.fills and self._log.order(report.order_id) is None]
         if others or cursor != before:
             with self._log.writing(lease) as ledger:
                 changed |= self.foreign.trades(ledger, others)
                 ledger.keep_cursor(FILLS, cursor)  # with what it read: a failure looks again
+        if odd is not None:
+            raise odd
         return changed
 
     def pending(self) -> None:
         """Find out about orders whose answer is missing, once nobody can be sending them any more."""
         now = self._clock.real()
-        for order in list(self._log.refresh().live()):
-            if order.status is Status.CANCELLING or (order.status is Status.PENDING and now > order.send_by):
-                self._sender.settle(order)
+        open_ = [
+            order
+            for order in self._log.refresh().live()
+            if order.status is Status.CANCELLING or (order.status is Status.PENDING and now > order.send_by)
+        ]
+        all_of(lambda: for_each(open_, self._sender.settle), self._cancel_again)
+
+    def _cancel_again(self) -> None:
         cancelling = [order for order in self._log.refresh().live() if order.status is Status.CANCELLING]
         self._sender.cancel(cancelling)
 
     def audit(self, lease: Lease | None = None) -> None:
         """Every order that should rest against every order that does, whatever the stream said, and transfers."""
         resting = {report.order_id: report for report in self._venue.open_orders()}
-        for order in list(self._log.refresh().live()):
-            if order.status is Status.WORKING:
-                self._check(order, resting.get(order.order_id))
-        for order_id, report in resting.items():
-            known = self._log.order(order_id)
-            if known is not None and not known.live:
-                self._revive(known, report)
-        self.foreign.orders(resting.values(), lease)
+        working = [order for order in self._log.refresh().live() if order.status is Status.WORKING]
+        all_of(
+            lambda: for_each(working, lambda order: self._check(order, resting.get(order.order_id))),
+            lambda: for_each(resting.values(), self._revive),
+            lambda: self.foreign.orders(resting.values(), lease),
+            lambda: self._transfers(lease),
+        )
+
+    def _transfers(self, lease: Lease | None) -> None:
         before = self._log.cursor(TRANSFERS)
         moved, cursor = self._venue.transfers_since(before)
         if moved or cursor != before:
@@ -105,8 +117,11 @@ class Reconcile:
         text = f"the venue holds {order.order_id} otherwise than asked: {', '.join(wrong)}; it is cancelled"
         self._take_back(now, text, note="not as asked")
 
-    def _revive(self, known: Order, report: Report) -> None:
+    def _revive(self, report: Report) -> None:
         """An order of ours that had ended rests there: adopted if nobody ended it, else cancelled once more."""
+        known = self._log.order(report.order_id)
+        if known is None or known.live:
+            return
         self._sender.record((report,))
         now = self._log.order(known.order_id)
         again = self._venue.order(known)

@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 from msgspec import structs
 
+from trade_mcp.desk.steps import for_each
 from trade_mcp.desk.trading import Trading
 from trade_mcp.domain.errors import LedgerError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.domain.events import OrderEnded, TradingState
@@ -55,17 +56,9 @@ class Sender:
     def cancel(self, orders: Iterable[Order]) -> None:
         """Cancel orders whose intent to cancel is journaled. An unreachable venue leaves them CANCELLING.
 
-        When the answer is lost the order is asked for at once: a close that waits for it can then go on.
+        Without a good answer the order is asked for at once: a close that waits for it can then go on.
         """
-        for order in orders:
-            try:
-                self.record((self._venue.cancel(order),))
-            except VenueRejected:
-                self.settle(order)  # the venue does not know it, or not any more: ask for its end
-            except VenueUnreachable as lost:
-                log.warning("cancel sent, no answer", order=order.order_id, error=lost.message)
-                with suppress(VenueUnreachable):
-                    self.settle(order)
+        for_each(orders, self._cancel)
 
     def without_ink(self, order: Order, legs: Iterable[Order], *, lease: Lease | None) -> None:
         """Cancel ``legs`` and submit ``order``, whose intents are in the spill because the ledger cannot be written.
@@ -97,19 +90,22 @@ class Sender:
         return gone, failed
 
     def record(self, reports: Iterable[Report]) -> set[str]:
-        """Write down what ``reports`` change; the symbols they changed. Unknown ids are not ours and are left out."""
-        reports = [report for report in reports if self._says_something(report)]
+        """Write down what ``reports`` change; the symbols they changed. Unknown ids are not ours and are left out.
+
+        Each by itself: one that the ledger does not take keeps none of the others out.
+        """
         changed: set[str] = set()
-        if not reports:
-            return changed
-        with self._log.writing() as ledger:
-            for report in reports:
+
+        def write(report: Report) -> None:
+            with self._log.writing() as ledger:
                 order = ledger.order(report.order_id)
                 if order is None:
-                    continue
+                    return
                 for event in advance(order, report):
                     ledger.append(event)
                     changed.add(order.symbol)
+
+        for_each([report for report in reports if self._says_something(report)], write)
         return changed
 
     def settle(self, order: Order) -> None:
@@ -133,6 +129,14 @@ class Sender:
             return self._venue.submit(orders)
         except RefusedForTime:
             return self._too_late(orders[0], lease) or self._venue.submit(orders)
+
+    def _cancel(self, order: Order) -> None:
+        try:
+            self.record((self._venue.cancel(order),))
+        except VenueError as failure:  # no answer; or the venue does not know it, or not any more
+            log.warning("cancel sent, no good answer", order=order.order_id, error=failure.message)
+            with suppress(VenueError):
+                self.settle(order)
 
     def _refused_there(self, orders: tuple[Order, ...], why: str) -> None:
         try:

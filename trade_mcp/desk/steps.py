@@ -1,12 +1,12 @@
 """Steps: a program's round as named steps, each timed and isolated, so that a failed one never hides the next."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from msgspec import Struct
 
-from trade_mcp.domain.errors import LeaseLost
+from trade_mcp.domain.errors import LeaseLost, LedgerBusy, LedgerUnwritable, OddAnswer, VenueRejected, VenueUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -17,19 +17,44 @@ class Step(Struct, frozen=True):
     name: str
     ms: float
     error: str = ""
+    lost: bool = False  # what failed was more than the venue's answer about one thing
+
+
+def for_each[T](things: Iterable[T], act: Callable[[T], object]) -> None:
+    """``act`` on all ``things``: one that fails never keeps it from the next; then the first failure is raised.
+
+    What fails for all alike is raised at once: a line that is down, a ledger that cannot be written, a lost lease.
+    """
+    failed: Exception | None = None
+    for thing in things:
+        try:
+            act(thing)
+        except (LeaseLost, LedgerBusy, LedgerUnwritable):
+            raise
+        except Exception as failure:
+            if isinstance(failure, VenueUnreachable) and not isinstance(failure, OddAnswer):
+                raise
+            failed = failed or failure
+    if failed is not None:
+        raise failed
+
+
+def all_of(*parts: Callable[[], object]) -> None:
+    """Every one of ``parts``, as `for_each` does it."""
+    for_each(parts, lambda part: part())
 
 
 def run_steps(steps: tuple[tuple[str, Callable[[], object]], ...]) -> tuple[Step, ...]:
     """Run all steps in order and say how each went. Only a lost lease ends the round: the work is another's now."""
     done = []
     for name, work in steps:
-        began, error = time.perf_counter(), ""
+        began, error, lost = time.perf_counter(), "", False
         try:
             work()
         except LeaseLost:
             raise
         except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error, lost = f"{type(failure).__name__}: {failure}", not isinstance(failure, VenueRejected | OddAnswer)
             log.exception("step failed", step=name)
-        done.append(Step(name, round((time.perf_counter() - began) * 1000, 2), error))
+        done.append(Step(name, round((time.perf_counter() - began) * 1000, 2), error, lost))
     return tuple(done)

@@ -11,7 +11,7 @@ from trade_mcp.desk.market import Market
 from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile
-from trade_mcp.desk.steps import Step, run_steps
+from trade_mcp.desk.steps import Step, all_of, run_steps
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.events import PeakRaised
 from trade_mcp.domain.order import EXIT_ROLES
@@ -77,7 +77,7 @@ class Watch:
                 ("equity", lambda: self._marks.step(lease)),
             )
         )
-        if any(step.error for step in steps if step.name in HEARS):
+        if any(step.lost for step in steps if step.name in HEARS):
             self._audited = None  # the line was down: the first round that hears the venue again looks at everything
         book = self._log.refresh()
         return StepReport(self._clock.market(), steps, tuple(book.unprotected()))
@@ -86,9 +86,8 @@ class Watch:
         """At start before anything else, after every reconnect, then every minute: orders, transfers and balances."""
         now = self._clock.boot()
         if self._audited is None or now - self._audited >= AUDIT_EVERY_S:
-            self._reconcile.audit(lease)
-            self._reconcile.balances(lease)
-            self._audited = now
+            self._audited = now  # if the line is lost, it is taken back
+            all_of(lambda: self._reconcile.audit(lease), lambda: self._reconcile.balances(lease))
         elif self._reconcile.breaks.due():
             self._reconcile.fills(lease)  # what filled since the round began is no break
             self._reconcile.balances(lease)

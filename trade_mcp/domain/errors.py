@@ -4,7 +4,11 @@ Refusals by a rule are values (`Verdict`), not errors. Connectivity (nobody know
 (the venue said no) are different types, because only one of them is known.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from trade_mcp.domain.order import Report
 
 
 class TradeError(Exception):
@@ -75,6 +79,18 @@ class VenueError(TradeError):
 
 class VenueUnreachable(VenueError):
     """Connectivity: nobody knows whether the venue acted. Never resent blindly."""
+
+
+class OddAnswer(VenueUnreachable):
+    """The venue answered, and what it said of one thing cannot be understood: that stays unknown, others may not."""
+
+
+class HeardInPart(OddAnswer):
+    """The venue was read but for one symbol or order. What was read stands in ``reports``; ``cursor`` is the next."""
+
+    def __init__(self, message: str, *, hint: str, reports: "Sequence[Report]", cursor: str):
+        super().__init__(message, hint=hint)
+        self.reports, self.cursor = reports, cursor
 
 
 class VenueRejected(VenueError):

@@ -16,7 +16,7 @@ import ccxt
 import structlog
 from msgspec import structs
 
-from trade_mcp.domain.errors import BadConfig, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import BadConfig, OddAnswer, RefusedForTime, VenueError, VenueRejected
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
@@ -127,7 +127,13 @@ class CcxtVenue:
         return None if found is None else self.report(found, known=order)
 
     def open_orders(self) -> Sequence[Report]:
-        return [self.report(row) for row in self.open_rows(None)]
+        reports = []
+        for row in self.open_rows(None):
+            try:
+                reports.append(self.listed(row))
+            except OddAnswer as odd:  # ours: as it is not in the list, it is asked for by itself
+                log.warning("an order that rests cannot be read", error=odd.message)
+        return reports
 
     def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
         with ccxt_reports.understood("what changed"):
@@ -194,6 +200,25 @@ class CcxtVenue:
             if sum((ccxt_reports.exact(each["amount"]) or 0 for each in rows), Decimal(0)) < bare.filled:
                 rows = self._trades_of(row, Purpose.ACCOUNT if known is None else _purpose(known))
             return structs.replace(bare, fills=tuple(self._fill(each, row, order_id) for each in rows))
+
+    def listed(self, row: Row, *, trades: Iterable[Row] | None = None) -> Report:
+        """`report` of a row out of a list. Of another hand's order that cannot be read: that it is there."""
+        try:
+            return self.report(row, trades=trades)
+        except OddAnswer:
+            with ccxt_reports.understood("an order"):
+                order_id = self.names.back(row.get("clientOrderId") or str(row["id"]))
+                if order_id in self.names.book():
+                    raise
+                fills = tuple(self._fill(each, row, order_id) for each in trades or ())
+                return Report(
+                    order_id=order_id,
+                    venue_id=str(row["id"]),
+                    status=Status.WORKING,
+                    filled=sum((fill.size for fill in fills), Decimal(0)),
+                    fills=fills,
+                    symbol=row.get("symbol") or "",
+                )
 
     # Placing
 
@@ -291,7 +316,7 @@ class CcxtVenue:
         except VenueRejected as no:
             if isinstance(no.__cause__, ccxt.OrderNotFound):
                 return None
-            raise VenueUnreachable(no.message, hint=no.hint) from no  # refused to tell: nobody knows
+            raise OddAnswer(no.message, hint=no.hint) from no  # refused to tell: nobody knows
         return row
 
     def _searched(self, order: Order) -> Row | None:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from trade_mcp.domain.errors import HeardInPart, OddAnswer, VenueError, VenueRejected
 from trade_mcp.domain.order import Report
+from trade_mcp.venues.ccxt_reports import understood
 
 if TYPE_CHECKING:
     from trade_mcp.venues.ccxt import CcxtVenue
 
 WHOLE_EVERY_S = 30.0  # real time between looks that trust no balances
+ODD_EVERY_S = 5.0  # the same, while something cannot be read
 PAGE = 500  # trades in one answer of Binance
 OVERLAP_MS = 60_000  # where trades are asked for by time: how late one may appear
 type Row = Mapping[str, Any]
@@ -37,7 +40,7 @@ class Changes:
 
     def __init__(self, venue: "CcxtVenue"):
         self._venue = venue
-        self._looked, self._whole = -1e9, -1e9
+        self._looked, self._whole_at = -1e9, -1e9
         self._balances: Any = None
         self._cursor = ""
         self._expected = True
@@ -49,7 +52,8 @@ class Changes:
     def since(self, cursor: str, symbols: Sequence[str]) -> tuple[Sequence[Report], str]:
         """Reports of the orders in ``symbols`` that changed since ``cursor``, and the next cursor.
 
-        "" begins now: it reports what rests.
+        "" begins now: it reports what rests. Raises HeardInPart where one symbol or order cannot be read: it keeps its
+        place, and all others are reported.
         """
         now = self._venue.exchange.clock.boot()
         quiet = cursor == self._cursor and not self._expected
@@ -59,21 +63,32 @@ class Changes:
         self._looked = now
         try:
             balances = self._venue.balances()
-            if quiet and balances == self._balances and now - self._whole < WHOLE_EVERY_S:
+            if quiet and balances == self._balances and now < self._whole_at:
                 return (), cursor
             known = msgspec.json.decode(cursor, type=dict[str, Seen]) if cursor else {}
-            reports, seen = [], {}
+            reports: list[Report] = []
+            seen: dict[str, Seen] = {}
+            odd: VenueError | None = None
             for symbol in symbols:
-                found, seen[symbol] = self._look(symbol, known.get(symbol))
-                reports += found
+                try:
+                    with understood(symbol):
+                        seen[symbol] = self._look(symbol, known.get(symbol), reports)
+                except (VenueRejected, OddAnswer) as failure:  # the line is good
+                    if not known:
+                        raise
+                    odd = odd or failure
+                    seen |= {symbol: known[symbol]} if symbol in known else {}
         except BaseException:
             self._expected = True
             raise
-        self._balances, self._whole = balances, now
+        self._balances, self._whole_at = balances, now + (ODD_EVERY_S if odd else WHOLE_EVERY_S)
         self._cursor = msgspec.json.encode(seen, order="sorted").decode()
+        if odd is not None:
+            raise HeardInPart(odd.message, hint=odd.hint, reports=reports, cursor=self._cursor) from odd
         return reports, self._cursor
 
-    def _look(self, symbol: str, before: Seen | None) -> tuple[list[Report], Seen]:
+    def _look(self, symbol: str, before: Seen | None, reports: list[Report]) -> Seen:
+        """Adds to ``reports`` whatever changed; what cannot be read is raised after the rest."""
         # Trades before orders: an order read later is at least as far as its trades.
         trades, seen = self._first(symbol) if before is None else self._trades(symbol, before)
         rows = {str(row["id"]): row for row in self._venue.open_rows(symbol)}
@@ -84,13 +99,16 @@ class Changes:
             by_order.setdefault(str(trade["order"]), []).append(trade)
         moved = {venue_id for venue_id, filled in resting.items() if was.get(venue_id) != filled}
         changed = dict.fromkeys((*by_order, *sorted(moved), *(venue_id for venue_id in was if venue_id not in rows)))
-        reports = [
-            self._venue.report(
-                rows.get(venue_id) or self._venue.row(venue_id, symbol), trades=by_order.get(venue_id, ())
-            )
-            for venue_id in changed
-        ]
-        return reports, msgspec.structs.replace(seen, open=resting)
+        odd: VenueError | None = None
+        for venue_id in changed:
+            try:
+                row = rows.get(venue_id) or self._venue.row(venue_id, symbol)
+                reports.append(self._venue.listed(row, trades=by_order.get(venue_id, ())))
+            except (VenueRejected, OddAnswer) as failure:
+                odd = odd or failure
+        if odd is not None:
+            raise odd
+        return msgspec.structs.replace(seen, open=resting)
 
     def _first(self, symbol: str) -> tuple[list[Row], Seen]:
         """Begin now: after the last trade there is."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.domain.errors import OddAnswer
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import Fill, OrderType, Report, Side, Status
 from trade_mcp.ports import Balance
@@ -14,6 +14,7 @@ from trade_mcp.ports import Balance
 DECIMAL_PLACES, TICK_SIZE = 2, 4  # ccxt's modes of precision
 STATUSES = {
     "open": Status.WORKING,
+    "PENDING_NEW": Status.WORKING,  # a leg that waits for another order to fill; ccxt has no word for it
     "canceling": Status.WORKING,
     "closed": Status.FILLED,
     "canceled": Status.CANCELLED,
@@ -35,11 +36,11 @@ type Row = Mapping[str, Any]
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """What cannot be read in an answer is unknown: nobody knows what the exchange meant. Raises VenueUnreachable."""
+    """What cannot be read in an answer is unknown: nobody knows what the exchange meant. Raises OddAnswer."""
     try:
         yield
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise VenueUnreachable(
+        raise OddAnswer(
             f"the exchange's answer about {what} makes no sense ({type(error).__name__}: {error})",
             hint="it is asked again; if it stays, ccxt may be too old for this exchange",
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_types import ErrorData
 
 from approvals.clients import LEGACY, MODERN, PersonBehind, chat
 from cli.test_bad_input import run
@@ -78,6 +79,17 @@ def test_no_clear_answer_is_none_and_the_question_stays_the_same(stage: Stage, m
         person.says = "yes"
         assert call("place_order", **LARGE, order_id="big")["outcome"] == "placed"
     assert waiting["id"] == first["proposal"]["id"] and waiting["order_id"] == "big"
+
+
+def test_a_client_that_fails_at_asking_has_not_answered(stage: Stage) -> None:
+    app = stage()
+
+    async def breaks(context: object, params: object) -> Any:
+        return ErrorData(code=-32603, message="no window to ask in")
+
+    with chat(build_server(app), breaks, mode=LEGACY) as call:  # type: ignore[arg-type]
+        assert call("place_order", **LARGE)["outcome"] == "proposed"
+    assert len(app.log.refresh().proposals) == 1
 
 
 @BOTH
@@ -169,7 +181,7 @@ def test_a_forged_answer_to_a_question_is_refused_and_written_down(stage: Stage)
     assert app.log.refresh().positions[BTC].size == 12
 
 
-@pytest.mark.parametrize("mode", [MODERN, LEGACY])
+@pytest.mark.parametrize("mode", [MODERN, pytest.param(LEGACY, marks=pytest.mark.storm)])
 def test_over_stdio(tmp_path: Path, mode: str) -> None:
     person = PersonBehind("yes")
     with chat(over_stdio(tmp_path), person, mode=mode) as call:

@@ -77,6 +77,13 @@ def test_a_live_desk_is_halted_until_a_person_arms_it_and_when_the_time_is_over(
         app.clock.real = lambda: real() - timedelta(hours=1)  # type: ignore[method-assign]  # a clock set back
         assert app.gate.submit(entry(app), Source.MODEL).refused
 
+    for file in (there.folder / "desk").rglob("*"):
+        assert file.is_dir() or PHRASE.encode() not in file.read_bytes()
+
+
+@pytest.mark.storm
+def test_a_wrong_name_or_passphrase_arms_nothing_and_is_written_down(there: Live) -> None:
+    assert typed(there, "arm", "--for", "1m", types=(ACCOUNT, *TWICE)).code == 0
     again = typed(there, "arm", "--for", "10m", types=(ACCOUNT, (ASKED[0], "wrong horse battery")))
     assert again.code == 3 and "wrong passphrase" in again.shown
     soon = typed(there, "arm", "--for", "10m", types=(("Type the name", "paper"),))
@@ -84,10 +91,10 @@ def test_a_live_desk_is_halted_until_a_person_arms_it_and_when_the_time_is_over(
     with there.desk() as app:
         assert [said.partition(":")[0] for said in denials(app)] == ["arm", "arm"]
         assert not any(PHRASE in said or "horse" in said for said in denials(app))
-    for file in (there.folder / "desk").rglob("*"):
-        assert file.is_dir() or PHRASE.encode() not in file.read_bytes()
+        assert len(history.events(app.engine, (Armed,))) == 1
 
 
+@pytest.mark.storm
 def test_without_a_terminal_nobody_arms_it(there: Live) -> None:
     env = there.env | {"TRADE_MCP_PASSPHRASE": PHRASE, "TRADE_MCP_OPERATOR_PASSPHRASE": PHRASE}
     command = [sys.executable, "-m", "trade_mcp", "arm", "--for", "8h"]

@@ -79,7 +79,7 @@ def question(proposal: OrderProposal, *, quote: str) -> str:
         lines.append(f"Stop at {_short(proposal.stop)}: it would lose {_short(proposal.risk)} {quote} there.")
     lines.append(f"Open until {proposal.expires_at:%H:%M:%S} UTC.")
     if request.reason:
-        lines.append(f'Its own words: "{request.reason}"')
+        lines.append('Its own words: "' + request.reason.replace('"', "'") + '"')
     return "\n".join(lines)
 
 

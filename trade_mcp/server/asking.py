@@ -6,18 +6,15 @@ called again with it (from 2026-07-28 on; what it carries in between is sealed b
 client that cannot ask is never sent a question.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import anyio
 from mcp.server.elicitation import render_elicitation_schema
-from mcp_types import (
-    ElicitRequest,
-    ElicitRequestFormParams,
-    ElicitResult,
-    InputRequiredResult,
-)
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import is_version_at_least
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,7 +70,8 @@ async def put(context: Any, question: Question, *, now: datetime) -> Said | Inpu
         form = ElicitRequest(params=ElicitRequestFormParams(message=question.text, requested_schema=schema))
         return InputRequiredResult(input_requests={KEY: form}, request_state=question.proposal_id)
     result = None
-    with anyio.move_on_after(max(0.0, (question.until - now).total_seconds())):
+    within = anyio.move_on_after(max(0.0, (question.until - now).total_seconds()))
+    with within, suppress(MCPError, ValidationError):  # a client that fails at asking has not answered
         result = await context.session.elicit_form(
             message=question.text, requested_schema=schema, related_request_id=context.request_id
         )

@@ -29,7 +29,7 @@ FLOORS = {
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN_ON_GROUND = {"time", "random", "logging", "structlog", "os", "pathlib", "sqlalchemy", "sqlmodel", "pydantic"}
-SENDERS = {f"trade_mcp.desk.{name}" for name in ("send", "gate", "exits", "inkless")}
+SENDERS = {f"trade_mcp.desk.{name}" for name in ("send", "gate", "exits", "protection", "inkless")}
 
 
 def modules() -> list[tuple[str, Path]]:

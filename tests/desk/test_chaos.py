@@ -159,7 +159,7 @@ class Storm:
         """Nothing is lost any more; every grace passes; the watcher does its rounds."""
         for app, line in self.desks:
             line.lose = lambda call: ""
-            app.gate._failed.clear()
+            app.gate._protection._failed.clear()
         self.late += timedelta(seconds=60)
         app = self.desks[0][0]
         for _ in range(4):

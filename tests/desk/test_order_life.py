@@ -175,7 +175,7 @@ def test_a_process_that_dies_before_writing_the_answer_adopts_it(stage: Stage, m
 def test_a_close_that_dies_half_way_gives_the_stop_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     app = stage()
     app.gate.submit(buy(), Source.MODEL)
-    monkeypatch.setattr(app.gate, "_fit", lambda *_: (_ for _ in ()).throw(Died()))
+    monkeypatch.setattr(app.gate._protection, "_fit", lambda *_: (_ for _ in ()).throw(Died()))
     with pytest.raises(Died):
         app.gate.close(BTC, D(1), Source.MODEL, reason="x", order_id="c")
     again = stage()
@@ -387,6 +387,6 @@ def test_exits_that_are_refused_for_good_are_told_once_not_in_a_flood(stage: Sta
     seq = app.log.refresh().seq
     assert "BTC/USDT" in str(history.events(app.engine, (Alarm,))) and app.log.book.unprotected() == [BTC]
     for _ in range(5):
-        app.gate._failed[BTC] = (app.gate._failed[BTC][0], 0.0)  # the pause is over
+        app.gate._protection._failed[BTC] = (app.gate._protection._failed[BTC][0], 0.0)  # the pause is over
         watched(app)
     assert app.log.refresh().seq == seq

@@ -187,8 +187,8 @@ def test_exits_that_fail_for_a_day_are_still_tried(stage: Stage, monkeypatch: py
     app.gate.submit(buy("a"), Source.MODEL)
     boot = itertools.count(1e6, 60.0)
     monkeypatch.setattr(app.clock, "boot", lambda: next(boot))
-    monkeypatch.setattr(app.gate._exits, "arm", lambda symbol, lease=None: Armed.REFUSED)
-    app.gate._failed[BTC] = (1024, 0.0)
+    monkeypatch.setattr(app.gate._protection._exits, "arm", lambda symbol, lease=None: Armed.REFUSED)
+    app.gate._protection._failed[BTC] = (1024, 0.0)
     assert app.gate.protect(BTC) is Armed.REFUSED
     assert app.log.refresh().positions == {}
 
@@ -253,7 +253,7 @@ def test_a_stop_armed_for_the_rest_by_another_process_does_not_stop_a_close(
     def and_another_arms(orders: object) -> None:
         cancel(orders)  # type: ignore[arg-type]
         monkeypatch.setattr(app.gate._sender, "cancel", cancel)
-        app.gate._exits.arm(BTC)
+        app.gate._protection._exits.arm(BTC)
 
     monkeypatch.setattr(app.gate._sender, "cancel", and_another_arms)
     receipt = app.gate.close(BTC, D("0.5"), Source.MODEL, reason="", order_id="c")

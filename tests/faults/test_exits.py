@@ -16,7 +16,7 @@ from msgspec import structs
 from desk.stage import BTC, STOP_2, WARM, buy, flat, losing, on, watched
 from desk.test_order_life import sound, stops
 from trade_mcp.app import App
-from trade_mcp.desk import gate
+from trade_mcp.desk import protection
 from trade_mcp.domain.distances import parse_distance
 from trade_mcp.domain.errors import LedgerBusy, LedgerUnwritable, VenueRejected
 from trade_mcp.domain.events import Alarm
@@ -108,9 +108,9 @@ def test_fault_28_a_stop_that_was_reached_and_does_not_sell_is_replaced_by_a_mar
     resting = stops(app)
     # The price the desk sees is beyond the stop; the venue has not seen it and triggers nothing.
     monkeypatch.setattr(app.market, "quote", _quoted(app, D(95)))
-    assert app.gate.protect(BTC) != gate.Armed.OVERDUE
+    assert app.gate.protect(BTC) != protection.Armed.OVERDUE
     assert stops(app) == resting
-    later = gate.GRACE_S + 1
+    later = protection.GRACE_S + 1
     app.gate.protect(BTC)
     assert BTC not in app.log.refresh().positions
     close = next(order for order in reads.orders(app.engine)[0] if order.role is Role.CLOSE)
@@ -238,7 +238,7 @@ def test_fault_37_on_a_full_disk_only_a_needed_exit_leaves_through_the_spill(sta
     app.gate.submit(buy("b", "0.5", exits=None), Source.MODEL)
     line = between(app)
     app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
-    app.gate._beyond[BTC] = app.clock.boot() - gate.GRACE_S - 1
+    app.gate._protection._beyond[BTC] = app.clock.boot() - protection.GRACE_S - 1
     pages = app.engine._write.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[union-attr]
     app.engine._write.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[union-attr]
     said = []

@@ -14,7 +14,7 @@ from storm_exchange.invariants import BY_HAND, at_rest
 from storm_exchange.sea import Sea, buy, watched
 from storm_exchange.test_sending import Dead, settled
 from trade_mcp.app import App
-from trade_mcp.desk import gate
+from trade_mcp.desk import protection
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, Source
@@ -113,7 +113,7 @@ def test_fault_28_a_stop_that_was_reached_and_did_not_sell_is_replaced_by_a_mark
         app.heartbeats.beat("watch", {})
     app.gate.protect(BTC)
     assert len(stops(app)) == 1
-    sea.pass_(gate.GRACE_S + 1)
+    sea.pass_(protection.GRACE_S + 1)
     watched(app)
     assert BTC not in app.log.refresh().positions and sea.resting == []
     sold = next(order for order in reads.orders(app.engine)[0] if order.role is Role.CLOSE)

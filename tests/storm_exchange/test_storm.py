@@ -132,7 +132,7 @@ class ExchangeStorm(Storm):
         self.sea.control.pardon()
         app = self.desks[0][0]
         for app, _ in self.desks:
-            app.gate._failed.clear()
+            app.gate._protection._failed.clear()
         app = self.desks[0][0]
         for _ in range(4):
             self.sea.pass_(60)

@@ -46,7 +46,7 @@ def test_a_target_is_reached_whether_it_rests_or_is_watched(at_sea: AtSea, kept:
     sea = at_sea([*flat(WARM + 2), (100, 103, 100, 103), *flat(20, 103.0)])
     app = sea.desk()
     alone = Rests(trailing=False, pairs=kept)
-    app.gate._exits._rests = app.watch._due._rests = alone
+    app.gate._protection._exits._rests = app.watch._due._rests = alone
     plan = ExitPlan(stop=Distance(fraction=D("0.02")), target=Distance(fraction=D("0.02")))
     app.gate.submit(buy(exits=plan), Source.MODEL)
     assert len(sea.resting) == (2 if kept else 1)

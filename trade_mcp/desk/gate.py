@@ -12,7 +12,8 @@ from trade_mcp.desk.inkless import Inkless
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.new_levels import changed, loosens
-from trade_mcp.desk.receipt import Outcome, Preview, Receipt, conflict, receipt_of, story, why_not
+from trade_mcp.desk.protection import Protection, take_over
+from trade_mcp.desk.receipt import Preview, Receipt, conflict, placed, receipt_of, why_not
 from trade_mcp.desk.refusal import refuse
 from trade_mcp.desk.resolve import check_numbers, ranged
 from trade_mcp.desk.send import Sender
@@ -20,34 +21,19 @@ from trade_mcp.desk.trading import Trading
 from trade_mcp.domain import events as e
 from trade_mcp.domain.approvals import Answer, Approval
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.errors import (
-    BadInput,
-    FeedError,
-    HaltUnwritten,
-    LedgerError,
-    LedgerUnwritable,
-    TradeError,
-)
+from trade_mcp.domain.errors import BadInput, HaltUnwritten, LedgerError, TradeError
 from trade_mcp.domain.exit_rules import ExitRules
 from trade_mcp.domain.exits import ExitPlan, Levels, check_plan, levels
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
-from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused, to_ask
 from trade_mcp.risk.verdict import Verdict
 from trade_mcp.store.leases import Lease
-from trade_mcp.store.log import Ledger, Log
+from trade_mcp.store.log import Log
 from trade_mcp.store.spill import Spill
 
 ALL = Decimal(1)
-GRACE_S = 15.0  # real time that the price may be beyond a resting stop before the desk sells at the market itself
-MARKET_ONLY = {
-    Armed.THROUGH: "the price is through an exit level",
-    Armed.REFUSED: "its stop was refused",
-    Armed.OVERDUE: "its stop was reached and did not sell in time",
-}
 HALT_WITHIN_S = 2.0  # real time a halt waits for the ledger before it cancels at the venue without it
-LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whose exits fail
 
 
 class Gate:
@@ -67,13 +53,22 @@ class Gate:
         rules: ExitRules,
     ):
         self._trading = trading
-        self._log, self._market, self._sender, self._exits = ledger, market, sender, exits
+        self._log, self._market, self._sender = ledger, market, sender
         self._judge, self._clock = judge, clock
         self._drafts = Drafts(market, rules=rules, clock=clock)
         self.asking = Asking(ledger, judge, clock=clock)
         self.inkless = Inkless(ledger, sender, judge=judge, drafts=self._drafts, spill=spill)
-        self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
-        self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
+        self._protection = Protection(
+            ledger,
+            market,
+            sender,
+            exits=exits,
+            judge=judge,
+            drafts=self._drafts,
+            asking=self.asking,
+            inkless=self.inkless,
+            clock=clock,
+        )
 
     def submit(
         self,
@@ -91,7 +86,7 @@ class Gate:
         known id with other content), LeaseLost, NotWaiting (the approval came too late).
         """
         if request.side is Side.SELL and request.type is OrderType.MARKET:
-            return self._sell(request, source, lease=lease)
+            return self._protection.sell(request, source, lease=lease)
         view = self._judge.view(self._log.refresh(), request.symbol)
         with self._log.writing(lease) as ledger:  # one writer, fresh tail, live epoch
             self.asking.expire(ledger)
@@ -109,14 +104,14 @@ class Gate:
                 if not propose:
                     return Receipt("unconfirmed", why.reason, order, verdicts)
                 return self.asking.put(ledger, request, proposal, why=why.reason)
-            self._take_over(ledger, request.symbol, source)
+            take_over(ledger, request.symbol, source)
             if approval is not None:
                 yes = (Answer.APPROVED, approval.by, self._clock.real())
                 ledger.append(e.ProposalDecided(approval.proposal_id, request.order_id, *yes))
             ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
         self._sender.send((order,), lease=lease)  # the network, after the ink is dry
         self.protect(request.symbol, lease=lease)
-        return self._placed(order, verdicts)
+        return placed(self._log, order, verdicts)
 
     def preview(self, request: OrderRequest, source: Source) -> Preview:
         """What `submit` would say now, with every verdict; nothing is written. Raises like it."""
@@ -195,7 +190,8 @@ class Gate:
                 f"there is nothing to close in {symbol}", hint="get_portfolio shows what is held and what is being sold"
             )
         size = instrument.round_size(free * fraction)
-        rest, stop = self._price(symbol, book.position(symbol)), book.position(symbol).levels.stop_price
+        position = book.position(symbol)
+        rest, stop = self._market.bid_or(symbol, position.entry), position.levels.stop_price
         if not instrument.sellable(free - size, rest if stop is None else min(rest, stop)):
             size = free  # what would be left could not be sold, at its stop at the latest: all of it goes
         if size == 0:
@@ -204,7 +200,7 @@ class Gate:
                 hint="give a larger fraction; 1 closes all of it",
             )
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=reason)
-        return self._sell(request, source, lease=lease)
+        return self._protection.sell(request, source, lease=lease)
 
     def set_exits(
         self, symbol: str, plan: ExitPlan, source: Source, *, reason: str = "", lease: Lease | None = None
@@ -241,9 +237,9 @@ class Gate:
                 verdicts = self._judge.levels(ledger.book, symbol, new, view)
                 if refused(verdicts):
                     return Receipt("refused", why_not(verdicts), verdicts=verdicts)
-            self._take_over(ledger, symbol, source)
+            take_over(ledger, symbol, source)
             ledger.append(e.ExitsChanged(symbol, new, source, reason))
-        self._failed.pop(symbol, None)
+        self._protection.forget(symbol)
         self.protect(symbol, lease=lease)
         return Receipt(
             "exits_set", f"exits of {symbol} set", verdicts=verdicts, legs=tuple(self._log.book.exits(symbol))
@@ -325,132 +321,5 @@ class Gate:
         return receipts
 
     def protect(self, symbol: str, *, lease: Lease | None = None) -> Armed:
-        """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market.
-
-        What fails is tried again, less and less often: a refusal that stays does not flood the ledger.
-        """
-        failures, not_before = self._failed.get(symbol, (0, 0.0))
-        if self._clock.boot() < not_before:
-            return Armed.OPEN
-        armed = self._exits.arm(symbol, lease=lease)
-        if armed not in MARKET_ONLY and self._overdue(symbol):
-            armed = Armed.OVERDUE
-        if armed not in MARKET_ONLY:
-            self._failed.pop(symbol, None)
-            return armed
-        self._failed[symbol] = (failures + 1, self._clock.boot() + min(2.0 ** min(failures, 10), LONGEST_PAUSE_S))
-        try:
-            return self._sell_at_market(symbol, armed, lease)
-        except LedgerUnwritable:
-            if lease is not None:
-                self.inkless.sell(symbol, why=MARKET_ONLY[armed], lease=lease)
-            raise
-
-    def _sell_at_market(self, symbol: str, armed: Armed, lease: Lease | None) -> Armed:
-        instrument, price = self._market.instrument(symbol), self._price(symbol, self._log.book.position(symbol))
-        with self._log.writing(lease) as ledger:
-            position = ledger.book.positions.get(symbol)
-            size = free_size(ledger.book, symbol, instrument)
-            if position is None or not instrument.sellable(size, price):
-                return armed  # what the venue would not take is not asked for again and again
-            order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
-            why = MARKET_ONLY[armed]
-        request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
-        if self._sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
-            self._failed.pop(symbol, None)
-        return armed
-
-    def _overdue(self, symbol: str) -> bool:
-        """Whether the price has been beyond a resting stop for longer than the grace, and it has not sold."""
-        position = self._log.book.positions.get(symbol)
-        stop = None if position is None or position.dust else position.levels.stop_price
-        resting = any(order.role is Role.STOP for order in self._log.book.live(symbol))
-        price = self._price(symbol, position) if position is not None and stop is not None and resting else None
-        if price is None or stop is None or price > stop:
-            self._beyond.pop(symbol, None)
-            return False
-        now = self._clock.boot()
-        return now - self._beyond.setdefault(symbol, now) >= GRACE_S
-
-    def _sell(
-        self, request: OrderRequest, source: Source, *, lease: Lease | None, parent: Position | None = None
-    ) -> Receipt:
-        """Sell at the market. The journaled close fences the exits before they are cancelled; then it is sent."""
-        symbol = request.symbol
-        view = self._judge.view(self._log.refresh(), symbol)
-        with self._log.writing(lease) as ledger:
-            if known := ledger.order(request.order_id):
-                return receipt_of(known, request)
-            self.asking.asked_before(ledger, request)  # an id that stands for a waiting entry is not free for a sale
-            order = self._drafts.order(request, source, quote=view.quote)
-            position = ledger.book.position(symbol)
-            order = structs.replace(order, parent=position.entry_id, strategy=order.strategy or position.strategy)
-            if parent is not None:
-                order = structs.replace(order, revision=ledger.last_revision(parent.entry_id) + 1)
-            legs = ledger.book.exits(symbol)
-            ids = [leg.order_id for leg in legs]
-            _, verdicts = self._judge.order(ledger.book, order, view, replacing=ids, asked=request.sized_by)
-            if refused(verdicts):
-                if parent is not None and self._failed.get(symbol, (0, 0.0))[0] > 1:
-                    return Receipt(
-                        "refused", why_not(verdicts), order, verdicts
-                    )  # tried again: it is written down already
-                return refuse(ledger, request, order, verdicts)
-            self._take_over(ledger, symbol, source)
-            ledger.append(e.OrderPending(order, tuple(verdict.rule for verdict in verdicts)))
-            for leg in legs:
-                if leg.status is not Status.CANCELLING:
-                    ledger.append(
-                        e.OrderCancelling(structs.replace(leg, status=Status.CANCELLING, note="replaced by a close"))
-                    )
-            legs = ledger.book.exits(symbol)
-        self._sender.cancel(legs)
-        if self._fit(order, legs, lease):
-            self._sender.send((self._log.order(order.order_id) or order,), lease=lease)
-        self.protect(symbol, lease=lease)
-        return self._placed(order, verdicts)
-
-    def _fit(self, close: Order, replaced: list[Order], lease: Lease | None) -> bool:
-        """Whether ``close`` may be sent now: the exits it replaces are gone, and its size is what is still held.
-
-        Exits that somebody armed since are no hindrance: they are sized beside the close.
-        """
-        instrument = self._market.instrument(close.symbol)
-        with self._log.writing(lease) as ledger:
-            now = ledger.order(close.order_id)
-            if now is None or now.status is not Status.PENDING:
-                return False
-            if any(leg.order_id in ledger.book.orders for leg in replaced):
-                ended = structs.replace(
-                    now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time"
-                )
-                ledger.append(e.OrderEnded(ended))
-                return False
-            size = min(now.size, free_size(ledger.book, close.symbol, instrument, besides=now.order_id))
-            if size <= 0:
-                ledger.append(
-                    e.OrderEnded(structs.replace(now, status=Status.NEVER_PLACED, note="its exit filled first"))
-                )
-                return False
-            if size < now.size:
-                ledger.append(e.OrderResized(structs.replace(now, size=size)))
-            return True
-
-    def _take_over(self, ledger: Ledger, symbol: str, source: Source) -> None:
-        """The chat may add to, close or re-protect a position of the loop, which is then the chat's."""
-        position = ledger.book.positions.get(symbol)
-        if position is not None and position.owner is Source.LOOP and source in (Source.MODEL, Source.OPERATOR):
-            ledger.append(e.OwnerChanged(symbol, source))
-
-    def _placed(self, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
-        now = self._log.order(order.order_id) or order
-        outcome: Outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
-        if now.status in (Status.REJECTED, Status.NEVER_PLACED):
-            outcome = "nothing"
-        return Receipt(outcome, story(now), now, verdicts, tuple(self._log.refresh().exits(order.symbol)))
-
-    def _price(self, symbol: str, position: Position) -> Decimal:
-        try:
-            return self._market.quote(symbol).bid
-        except FeedError:
-            return position.entry
+        """Make the exits of ``symbol`` rest as they should; where they cannot, sell at the market."""
+        return self._protection.protect(symbol, lease=lease)

@@ -48,6 +48,13 @@ class Market:
         self.instrument(symbol)
         return self._feed.quote(symbol, now=self._clock.market())
 
+    def bid_or(self, symbol: str, otherwise: Decimal) -> Decimal:
+        """The bid of now; ``otherwise`` where no price is known. Raises UnknownSymbol."""
+        try:
+            return self.quote(symbol).bid
+        except FeedError:
+            return otherwise
+
     def candles(self, symbol: str, timeframe: str | None = None, *, limit: int) -> Candles:
         """The newest closed bars. Raises UnknownSymbol, BadInput (timeframe)."""
         self.instrument(symbol)

@@ -8,8 +8,9 @@ from msgspec import Struct
 from trade_mcp.desk.resolve import fingerprint
 from trade_mcp.domain.approvals import OrderProposal
 from trade_mcp.domain.errors import IdConflict
-from trade_mcp.domain.order import Order, OrderRequest
+from trade_mcp.domain.order import Order, OrderRequest, Role, Status
 from trade_mcp.risk.verdict import Verdict
+from trade_mcp.store.log import Log
 
 Outcome = Literal[
     "placed",
@@ -86,3 +87,12 @@ def story(order: Order) -> str:
     if order.filled > 0:
         said += f", {order.filled:f} filled at {order.cost / order.filled:.8g}"
     return f"{said} ({order.note})" if order.note else said
+
+
+def placed(log: Log, order: Order, verdicts: tuple[Verdict, ...]) -> Receipt:
+    """What became of ``order``, as the book has it now."""
+    now = log.order(order.order_id) or order
+    outcome: Outcome = "closed" if now.role is Role.CLOSE and now.filled > 0 else "placed"
+    if now.status in (Status.REJECTED, Status.NEVER_PLACED):
+        outcome = "nothing"
+    return Receipt(outcome, story(now), now, verdicts, tuple(log.refresh().exits(order.symbol)))

@@ -196,3 +196,24 @@ def test_a_report_that_the_ledger_does_not_take_keeps_no_other_out(at_sea: AtSea
     with pytest.raises(Exception, match="UNIQUE"):
         app.gate._sender.record([wrong, good])
     assert (status(app, "a"), status(app, "b")) == (Status.WORKING, Status.FILLED)
+
+
+def test_another_order_by_our_id_is_told_and_never_booked_to_ours(at_sea: AtSea) -> None:
+    sea = at_sea()
+    app = sea.desk()
+    watched(app)
+    hand = sea.exchange.client()
+    hand.load_markets()
+    name = app.venue.names.out("a")  # type: ignore[attr-defined]
+    hand.create_order("BTC/USDT", "limit", "buy", 0.3, 50, {"newClientOrderId": name})
+    hand.session.close()
+    sea.fault("reset", POST, when="before", count=1)
+    app.gate.submit(buy(), Source.MODEL)
+    for seconds in (6, 40, 0):
+        sea.pass_(seconds)
+        app.reconcile.pending()
+    assert status(app, "a") is Status.NEVER_PLACED and len(sea.resting) == 1
+    for _ in range(2):
+        app.reconcile.audit()
+    assert status(app, "a") is Status.NEVER_PLACED and len(sea.resting) == 1
+    assert len([text for text in alarms(app) if "another order by the id of a: size 0.3" in text]) == 1

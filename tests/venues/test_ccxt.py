@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from msgspec import structs
 
 from practice.running import Running
 from server.serving import until
-from trade_mcp.domain.errors import RefusedForTime, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import NotOurs, RefusedForTime, VenueRejected, VenueUnreachable
 from trade_mcp.domain.order import OrderType, Role, Side, Status, TimeInForce
 from trade_mcp.venues.ccxt import CcxtVenue
 from venues.bars import STEP, limit, order, stop
@@ -308,6 +309,19 @@ def test_money_that_comes_and_goes_is_told_once(practice: Running, tmp_path: Pat
     assert [(each.currency, each.amount) for each in moved] == [("USDT", Decimal("250.5")), ("BTC", Decimal("-0.25"))]
     assert venue.transfers_since(cursor)[0] == []
     venue.close()
+
+
+@pytest.mark.parametrize("what", ["size 2", "side sell", "s older"])
+def test_another_order_by_an_id_of_ours_is_not_taken_for_ours(practice: Running, venue: CcxtVenue, what: str) -> None:
+    sent = {"size 2": order("a", size="2"), "side sell": order("a", Side.SELL), "s older": order("a")}[what]
+    other = venue_of(practice, venue.exchange._file.parent, venue.exchange.reads.apiKey)
+    other.submit((sent,))
+    other.close()
+    later = timedelta(minutes=5) if what == "s older" else timedelta()
+    ours = order("a")
+    with pytest.raises(NotOurs, match=what):
+        venue.order(structs.replace(ours, real_at=ours.real_at + later))
+    assert venue.order(sent) is not None
 
 
 WITHOUT = {

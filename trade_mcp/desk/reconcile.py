@@ -122,10 +122,12 @@ class Reconcile:
         known = self._log.order(report.order_id)
         if known is None or known.live:
             return
-        self._sender.record((report,))
+        again = self._sender.there(known)
+        if again is None:
+            return  # another order by that id
+        self._sender.record((again,))
         now = self._log.order(known.order_id)
-        again = self._venue.order(known)
-        if now is None or now.live or again is None or again.status is not Status.WORKING:
+        if now is None or now.live or again.status is not Status.WORKING:
             return  # adopted; or the list was old, and the venue knows of its end
         text = f"{known.order_id} was {known.status}, and it rests at the venue; it is cancelled"
         self._take_back(now, text, note=f"was {known.status}, and rested there")

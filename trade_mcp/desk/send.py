@@ -14,8 +14,8 @@ from msgspec import structs
 
 from trade_mcp.desk.steps import for_each
 from trade_mcp.desk.trading import Trading
-from trade_mcp.domain.errors import LedgerError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
-from trade_mcp.domain.events import OrderEnded, TradingState
+from trade_mcp.domain.errors import LedgerError, NotOurs, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
+from trade_mcp.domain.events import Alarm, OrderEnded, TradingState
 from trade_mcp.domain.lifecycle import advance
 from trade_mcp.domain.order import Order, Report, Role, Status
 from trade_mcp.ports import Clock, Venue
@@ -34,6 +34,7 @@ class Sender:
     def __init__(self, ledger: Log, venue: Venue, *, clock: Clock, leases: Leases, trading: Trading):
         self._log, self._venue, self._clock, self._leases = ledger, venue, clock, leases
         self._trading = trading
+        self._others: set[str] = set()  # ids of ours that another order has at the venue, told
 
     def send(self, orders: tuple[Order, ...], *, lease: Lease | None = None) -> None:
         """Submit journaled ``orders`` (one, or the legs of one OCO) and record what comes back.
@@ -110,11 +111,22 @@ class Sender:
 
     def settle(self, order: Order) -> None:
         """Find out what became of an order nobody heard of: adopt it, or close it as never placed after the grace."""
-        report = self._venue.order(order)
+        report = self.there(order)
         if report is not None:
             self.record((report,))
         elif self._clock.real() > order.send_by + timedelta(seconds=self._venue.grace_s):
             self._end((order,), Status.NEVER_PLACED, "the venue does not know it")
+
+    def there(self, order: Order) -> Report | None:
+        """What the venue says of ``order``; None if it does not know it, or another one by its id, which is told."""
+        try:
+            return self._venue.order(order)
+        except NotOurs as other:
+            if order.order_id not in self._others:
+                self._others.add(order.order_id)
+                with self._log.writing() as ledger:
+                    ledger.append(Alarm(str(other), order_id=order.order_id, symbol=order.symbol))
+            return None
 
     def _submit(self, orders: tuple[Order, ...], lease: Lease | None) -> tuple[Report, ...] | str:
         """What the venue says of ``orders``, or why they may not be sent now. Raises VenueRejected, VenueUnreachable.
@@ -140,7 +152,7 @@ class Sender:
 
     def _refused_there(self, orders: tuple[Order, ...], why: str) -> None:
         try:
-            known = [report for order in orders if (report := self._venue.order(order)) is not None]
+            known = [report for order in orders if (report := self.there(order)) is not None]
         except VenueUnreachable as lost:  # it stays PENDING: refused as a duplicate, it may live there
             log.warning("order refused, not looked up", orders=[o.order_id for o in orders], error=lost.message)
             return

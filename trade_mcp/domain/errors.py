@@ -85,6 +85,10 @@ class OddAnswer(VenueUnreachable):
     """The venue answered, and what it said of one thing cannot be understood: that stays unknown, others may not."""
 
 
+class NotOurs(OddAnswer):
+    """An order lives there by an id of ours, and it is another one than we sent."""
+
+
 class HeardInPart(OddAnswer):
     """The venue was read but for one symbol or order. What was read stands in ``reports``; ``cursor`` is the next."""
 

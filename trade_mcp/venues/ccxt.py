@@ -16,7 +16,7 @@ import ccxt
 import structlog
 from msgspec import structs
 
-from trade_mcp.domain.errors import BadConfig, OddAnswer, RefusedForTime, VenueError, VenueRejected
+from trade_mcp.domain.errors import BadConfig, NotOurs, OddAnswer, RefusedForTime, VenueError, VenueRejected
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
@@ -32,6 +32,7 @@ from trade_mcp.venues.order_checks import check_group, check_in_time
 
 MARGIN_S = 5.0  # real time beyond time-out and receive window before an unknown order counts as never placed
 SAME_CLOCK = timedelta(seconds=2)  # market time this close to real time is real time
+OLDER_S = 60.0  # an order that is older than ours by more is not ours
 SENT_KEPT = 10_000  # ids of orders sent by this process
 ENDED = {"fetchClosedOrders": "fetch_closed_orders", "fetchCanceledOrders": "fetch_canceled_orders"}  # by ccxt's has
 SEARCHED_BACK_MS = 60_000  # before an order was made: where its lists are looked through
@@ -124,7 +125,14 @@ class CcxtVenue:
 
     def order(self, order: Order) -> Report | None:
         found = self._found(order)
-        return None if found is None else self.report(found, known=order)
+        if found is None:
+            return None
+        if not order.venue_id and (other := self._other(found, order)):
+            raise NotOurs(
+                f"{self.name} has another order by the id of {order.order_id}: {other}",
+                hint="it is not taken for ours; does another desk, or another ledger, trade on this account?",
+            )
+        return self.report(found, known=order)
 
     def open_orders(self) -> Sequence[Report]:
         reports = []
@@ -318,6 +326,19 @@ class CcxtVenue:
                 return None
             raise OddAnswer(no.message, hint=no.hint) from no  # refused to tell: nobody knows
         return row
+
+    def _other(self, row: Row, order: Order) -> str:
+        """Why ``row`` is not what we sent as ``order``; "" if it may be. Times are compared as ages: clocks differ."""
+        with ccxt_reports.understood(f"order {order.order_id}"):
+            ours = {"symbol": order.symbol, "side": order.side.value, "size": order.size}
+            size = ccxt_reports.exact(row.get("amount"))
+            theirs = {"symbol": row.get("symbol"), "side": row.get("side"), "size": size}
+            wrong = [f"{name} {theirs[name]}" for name, value in ours.items() if theirs[name] not in (None, value)]
+            age_s = (self._clock.real() - order.real_at).total_seconds()
+            theirs_s = (self.exchange.now_ms() - (row.get("timestamp") or self.exchange.now_ms())) / 1000
+            if theirs_s > age_s + OLDER_S:
+                wrong.append(f"{theirs_s - age_s:.0f} s older")
+            return ", ".join(wrong)
 
     def _searched(self, order: Order) -> Row | None:
         """The order by our id in the lists of an exchange that cannot be asked for it: open ones, then ended ones."""

@@ -33,11 +33,11 @@ def always(app: App, books: dict[str, Any]) -> None:
     traded = {(trade["symbol"], str(trade["id"])): trade for trade in books["trades"]}
     for each in booked:
         fill = each.fill
+        if fill.order_id.startswith("by-hand-"):
+            continue
         trade = traded[fill.symbol.replace("/", ""), fill.trade_id]
-        if not fill.order_id.startswith("by-hand-"):
-            assert (fill.size, fill.price, fill.fee) == (D(trade["qty"]), D(trade["price"]), D(trade["commission"])), (
-                "I2"
-            )
+        there = D(trade["qty"]), D(trade["price"]), D(trade["commission"])
+        assert (fill.size, fill.price, fill.fee) == there, "I2"
     alarms = [event for event in history.events(app.engine, (Alarm,)) if isinstance(event, Alarm)]
     late = {alarm.symbol for alarm in alarms if "after all" in alarm.text}
     for symbol, position in book.positions.items():

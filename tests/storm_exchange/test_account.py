@@ -111,19 +111,42 @@ def test_fault_40_a_trade_by_hand_is_recorded_told_and_never_corrected(at_sea: A
     settled(sea, app)
 
 
-def test_fault_40_coins_that_came_and_went_unexplained_halt_their_symbol_until_a_person_says_why(at_sea: AtSea) -> None:
+def test_fault_40_what_was_brought_and_taken_away_is_no_profit_and_no_loss(at_sea: AtSea) -> None:
     sea = at_sea()
     app = sea.desk()
+    app.gate.submit(buy(), Source.MODEL)
     watched(app)
+    before = app.portfolio()
+    assert before.equity is not None
     sea.control.transfer(sea.exchange.key, "BTC", "1")
+    sea.control.transfer(sea.exchange.key, "USDT", "-500")
     for _ in range(3):
         sea.pass_(61)
         watched(app)
-    book = app.log.refresh()
-    if book.breaks:  # this exchange does not tell of transfers
-        assert list(book.breaks) == ["BTC"]
-        assert "venue_break" in {verdict.rule for verdict in app.gate.submit(buy(), Source.MODEL).failed}
-        app.reconcile.accept("BTC", reason="a present")
+    book, now = app.log.refresh(), app.portfolio()
+    assert book.external["BTC"] == 1 and not book.breaks and len(stops(app)) == 1
+    assert now.equity == before.equity - 500 and now.deposits == before.deposits - 500  # the desk's cash left
+    assert now.realised == before.realised and now.drawdown is not None and now.drawdown < 2e-5
+    assert len([text for text in alarms(app) if "transfer" in text]) == 2
+    settled(sea, app)
+
+
+def test_fault_40_what_the_exchange_does_not_explain_halts_its_symbol_until_a_person_does(
+    at_sea: AtSea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sea = at_sea()
+    app = sea.desk()
+    watched(app)
+    monkeypatch.setattr(app.venue, "transfers_since", lambda cursor: ((), cursor))
+    sea.control.transfer(sea.exchange.key, "BTC", "1")
+    sea.pass_(61)
+    watched(app)
+    assert not app.log.refresh().breaks
+    sea.pass_(6)
+    watched(app)
+    assert list(app.log.refresh().breaks) == ["BTC"]
+    assert "venue_break" in {verdict.rule for verdict in app.gate.submit(buy(), Source.MODEL).failed}
+    app.reconcile.accept("BTC", reason="a present")
     assert app.log.refresh().external["BTC"] == 1 and not app.log.book.breaks
     assert app.gate.submit(buy("b"), Source.MODEL).outcome == "placed"
     settled(sea, app)

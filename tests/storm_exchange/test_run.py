@@ -35,6 +35,14 @@ FAULTS: list[dict[str, Any]] = [
     {"fault": "partial", "where": "fill *", "probability": 0.2, "fraction": "0.4"},
     {"fault": "split", "where": "fill *", "probability": 0.2, "pieces": 3},
 ]
+LIMITS = """
+[limits]
+ask = "never"
+loss_streak = 1000
+max_repeats_per_hour = 1000
+max_orders_per_day = 100000
+max_orders_per_minute = 1000
+"""
 SILENCE: dict[str, Any] = {"fault": "silent", "where": "stream *"}
 
 
@@ -69,6 +77,7 @@ def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
     chance = random.Random(storm_seed)
     with exchange_on(tmp_path, shared_data) as exchange:
         env = environment_of(exchange)
+        (tmp_path / "trade-mcp.toml").write_text(LIMITS)
         desk = Desk(tmp_path, for_s=seconds + 300, **env)
         until(lambda: len(desk.programs()) == len(PROGRAMS))
         chat = Chat(desk, "BTC/USDT", storm_seed)
@@ -85,7 +94,10 @@ def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
         exchange.control.clear()
         desk.process.send_signal(signal.SIGINT)
         desk.end()
-        with build(load_settings(env={**env, "TRADE_MCP_DESK__DATA_DIR": str(tmp_path / "desk")}), "check") as app:
+        file = tmp_path / "trade-mcp.toml"
+        with build(
+            load_settings(file, env={**env, "TRADE_MCP_DESK__DATA_DIR": str(tmp_path / "desk")}), "check"
+        ) as app:
             settle(app)
             at_rest(app, exchange.control.books(KEY))
             assert {line.verdict for line in tally(app.log, app.venue)} <= {Verdict.AGREES, Verdict.EXTERNAL}

@@ -280,6 +280,36 @@ def test_fault_21_an_empty_list_ends_no_order(at_sea: AtSea) -> None:
     settled(sea, app)
 
 
+@pytest.mark.parametrize("body", [[], {}, {"code": 0}, {"orderId": 1}], ids=repr)
+def test_fault_21_an_answer_that_is_no_order_makes_our_fill_nobody_elses(at_sea: AtSea, body: Any) -> None:
+    sea = at_sea([*flat(WARM + 1), (100, 100, 98.5, 99), *flat(20, 99.0)])
+    app = sea.desk()
+    app.gate.submit(limit(), Source.MODEL)
+    watched(app)
+    sea.bars(3)
+    odd = {"fault": "answer", "where": "GET /api/v3/order", "status": 200, "body": body, "count": 2}
+    sea.control.add(odd)
+    for _ in range(3):
+        sea.pass_(61)
+        app.watch.step()
+        assert "BTC" not in app.log.refresh().external
+    watched(app)
+    assert app.log.book.positions[BTC].size == D("0.999") and len(stops(app)) == 1
+    settled(sea, app)
+
+
+def test_a_fill_of_ours_under_a_name_we_never_gave_is_ours(at_sea: AtSea) -> None:
+    sea = at_sea([*flat(WARM + 1), (100, 100, 98.5, 99), *flat(20, 99.0)])
+    app = sea.desk()
+    app.gate.submit(limit(), Source.MODEL)
+    watched(app)
+    app.venue.names.back = lambda name: f"lost:{name}"  # type: ignore[attr-defined]
+    sea.bars(3)
+    for _ in range(2):
+        watched(app)
+    assert app.log.refresh().positions[BTC].size == D("0.999") and app.log.book.external.get("BTC", D(0)) == 0
+
+
 def test_fault_22_balances_that_lag_are_waited_for(at_sea: AtSea) -> None:
     sea = at_sea()
     app = sea.desk()

@@ -94,9 +94,10 @@ class ExchangeStorm(Storm):
                 self.halt,
                 self.restart,
                 self.hand,
+                self.transfer,
                 self.late,
             ],
-            [10, 3, 3, 2, 8, 6, 1, 0.3, 0.7, 0.7, 0.7],
+            [10, 3, 3, 2, 8, 6, 1, 0.3, 0.7, 0.7, 0.5, 0.7],
         )[0]
         app.heartbeats.beat("watch", {})
         with contextlib.suppress(TradeError):  # said no; what matters is what is true afterwards
@@ -125,6 +126,11 @@ class ExchangeStorm(Storm):
         with contextlib.suppress(Exception):  # what is not there cannot be sold
             client.create_order(BTC, "market", side, amount, None, {"newClientOrderId": f"{BY_HAND}{self.hands}"})
         client.session.close()
+
+    def transfer(self, app: App) -> None:
+        """Somebody brings money or takes some away."""
+        asset, amount = self.chance.choice([("USDT", "250"), ("USDT", "-150"), ("BTC", "0.5"), ("ETH", "1")])
+        self.sea.control.transfer(self.sea.exchange.key, asset, amount)
 
     def calm(self) -> App:
         """Nothing goes wrong any more; every grace passes; the watcher does its rounds."""

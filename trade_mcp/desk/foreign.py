@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from decimal import Decimal
 
+from msgspec import structs
+
 from trade_mcp.desk.market import Market
-from trade_mcp.domain.errors import FeedError, UnknownSymbol
-from trade_mcp.domain.events import Alarm, ForeignOrderGone, ForeignOrderSeen
+from trade_mcp.domain.errors import FeedError, UnknownSymbol, VenueUnreachable
+from trade_mcp.domain.events import Alarm, Event, ForeignOrderGone, ForeignOrderSeen
 from trade_mcp.domain.external import of_trade, of_transfer, trade_ref
-from trade_mcp.domain.order import Report
+from trade_mcp.domain.lifecycle import advance
+from trade_mcp.domain.order import Fill, Report
 from trade_mcp.ports import Clock, Transfer
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
@@ -21,15 +24,26 @@ class Foreign:
         self._log, self._market, self._clock = ledger, market, clock
 
     def trades(self, ledger: Ledger, reports: Iterable[Report]) -> set[str]:
-        """Record the fills of orders that are not ours; the symbols they changed."""
+        """Record the fills of orders that are not ours; the symbols they changed. Raises VenueUnreachable.
+
+        Nothing is called another hand's that may be ours: an order told under a name we never gave is looked up by the
+        venue's own id, and one that is told without side and size is no order.
+        """
         changed = set()
         for report in reports:
+            if report.side is None or report.size is None:
+                raise VenueUnreachable(f"the venue told of trades, and not of their order {report.venue_id}")
             for fill in report.fills:
-                if ledger.order(report.order_id) is None and not ledger.recorded(trade_ref(fill)):
-                    for event in of_trade(ledger.book, fill):
-                        ledger.append(event)
+                for event in self._of_fill(ledger, report, fill):
+                    ledger.append(event)
                     changed.add(fill.symbol)
         return changed
+
+    def _of_fill(self, ledger: Ledger, report: Report, fill: Fill) -> Iterable[Event]:
+        if ours := ledger.order(report.order_id) or ledger.order_at_venue(fill.symbol, report.venue_id):
+            told = structs.replace(report, order_id=ours.order_id)
+            return advance(ours, structs.replace(told, fills=(structs.replace(fill, order_id=ours.order_id),)))
+        return () if ledger.recorded(trade_ref(fill)) else of_trade(ledger.book, fill)
 
     def transfers(self, ledger: Ledger, found: Iterable[Transfer]) -> None:
         """Record deposits and withdrawals."""

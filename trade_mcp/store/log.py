@@ -27,6 +27,7 @@ from trade_mcp.store.snapshot import Tip
 
 TAIL = "SELECT seq, payload, hash FROM events WHERE seq >= ? ORDER BY seq"  # the first row is the one we stand at
 ORDER = "SELECT payload FROM orders WHERE order_id = ?"
+AT_VENUE = "SELECT payload FROM orders WHERE symbol = ? AND json_extract(payload, '$.venue_id') = ? LIMIT 1"
 REFUSED = "SELECT payload FROM events WHERE order_id = ? AND kind = 'order_refused' ORDER BY seq LIMIT 1"
 REVISION = "SELECT max(revision) FROM orders WHERE parent = ?"
 RECORDED = "SELECT 1 FROM events WHERE order_id = ? AND kind = 'external_moved' LIMIT 1"
@@ -51,6 +52,10 @@ class Ledger:
     def order(self, order_id: str) -> Order | None:
         """The order with this id, whatever its status."""
         return self.book.orders.get(order_id) or _order(self._cursor.execute(ORDER, (order_id,)).fetchone())
+
+    def order_at_venue(self, symbol: str, venue_id: str) -> Order | None:
+        """The order in ``symbol`` that the venue calls ``venue_id``, whatever its status."""
+        return _order(self._cursor.execute(AT_VENUE, (symbol, venue_id)).fetchone()) if venue_id else None
 
     def refused(self, order_id: str) -> e.OrderRefused | None:
         """The first refusal of a request with this id."""

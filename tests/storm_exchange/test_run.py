@@ -69,7 +69,7 @@ def environment_of(exchange: Child) -> dict[str, str]:
     }
 
 
-@pytest.mark.at_most(2)
+@pytest.mark.at_most(1)
 def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
     tmp_path: Path, shared_data: Path, storm_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

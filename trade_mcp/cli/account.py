@@ -33,7 +33,8 @@ def reconcile(
     """Hold the book against the venue's account: orders, stops, fills, fees, positions, balances.
 
     Missed fills are booked and lost answers found out first, as the watcher does every minute; nothing is traded. What
-    differs is looked at again for some seconds, because balances may lag. Exit code 1 if something still differs.
+    differs is looked at again for some seconds, because balances may lag. Exit code 1 if something still differs. On a
+    live desk --accept asks for the passphrase: it ends a break, and lets entries in again.
 
     \b
     Examples:
@@ -45,6 +46,7 @@ def reconcile(
     with desk(config, "reconcile") as app:
         lines = _looked(app)
         if accept:
+            person.passphrase(app, "reconcile --accept")
             moved = app.reconcile.accept(accept.upper(), reason=reason)
             print(f"{number(moved)} {accept.upper()} recorded as external", file=sys.stderr)
             lines = _looked(app)

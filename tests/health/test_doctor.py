@@ -92,7 +92,8 @@ def test_a_desk_that_runs_is_well(tmp_path: Path) -> None:
         until(lambda: run(tmp_path, "doctor").returncode == 0)
         found = doctor(tmp_path)
         assert set(found) == {check.__name__ for check in CHECKS}
-        assert set(verdicts(found)) <= {"code", "loop"}  # somebody may be editing the source right now
+        # somebody may be editing the source right now, or the clock of this machine be set
+        assert set(verdicts(found)) <= {"clock", "code", "loop"}
         text = run(tmp_path, "doctor").stdout
     assert len(text.splitlines()) == len(CHECKS)
     assert "runs in 2 processes" in found["code"]["said"] or found["code"]["verdict"] == "warn"

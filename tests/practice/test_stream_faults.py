@@ -133,7 +133,9 @@ def test_prices_can_stand_still_while_messages_go_on(exchange: Running) -> None:
                 times[message["stream"]].append(message["data"]["E"])
         finally:
             exchange.control.set_speed(0)
-    assert len(set(times["btcusdt@miniTicker"])) == 1 and len(set(times["ethusdt@miniTicker"])) > 2
+    stood = times["btcusdt@miniTicker"]
+    assert max(stood) - min(stood) <= 1, "milliseconds: it may be rounded either way"
+    assert len(set(times["ethusdt@miniTicker"])) > 2
 
 
 def test_a_stream_can_be_reset(exchange: Running, market: Listener) -> None:

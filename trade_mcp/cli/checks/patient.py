@@ -72,7 +72,7 @@ class Patient:
 
     @cached_property
     def beats(self) -> list[Heartbeat]:
-        return [] if self.engine is None else beats(self.engine, now=self.now)
+        return [] if self.engine is None else beats(self.engine, now=self.clock.real())
 
     @cached_property
     def holders(self) -> list[Holder]:

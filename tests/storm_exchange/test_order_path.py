@@ -217,3 +217,20 @@ def test_another_order_by_our_id_is_told_and_never_booked_to_ours(at_sea: AtSea)
         app.reconcile.audit()
     assert status(app, "a") is Status.NEVER_PLACED and len(sea.resting) == 1
     assert len([text for text in alarms(app) if "another order by the id of a: size 0.3" in text]) == 1
+
+
+def test_a_tick_that_the_exchange_changed_costs_one_refusal(at_sea: AtSea) -> None:
+    sea = at_sea()
+    app = sea.desk()
+    watched(app)
+    sea.pass_(601)  # a list that was just made is not doubted
+    watched(app)
+    sea.exchange.practice.exchange.listing.pairs["BTCUSDT"].filters["PRICE_FILTER"]["tickSize"] = "1"
+    plan = ExitPlan(stop=Distance(fraction=D("0.025")))
+    app.gate.submit(buy("a", exits=plan), Source.MODEL)
+    watched(app)
+    assert sea.resting == [] and app.log.refresh().positions == {}  # its stop was refused, so it was sold
+    app.gate.submit(buy("b", "0.9", exits=plan), Source.MODEL)
+    watched(app)
+    assert app.market.instrument("BTC/USDT").tick == 1
+    assert [D(order["stopPrice"]) % 1 for order in sea.resting] == [0]

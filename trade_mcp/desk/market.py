@@ -1,13 +1,14 @@
 """Market: instruments and prices of now, as the desk sees them. They come from here, never from a request."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 
 from trade_mcp.domain.book import Book
-from trade_mcp.domain.errors import FeedError, UnknownSymbol
+from trade_mcp.domain.errors import FeedError, UnknownSymbol, VenueUnreachable
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import OrderBook, Quote, timeframe_delta
 from trade_mcp.ports import Clock, Feed, Venue
@@ -22,12 +23,24 @@ class Market:
     """What trades here and for how much, at market time now."""
 
     def __init__(self, feed: Feed, venue: Venue, *, clock: Clock, symbols: tuple[str, ...], timeframe: str):
-        self._feed, self._clock = feed, clock
-        self._instruments = dict(venue.instruments())
+        self._feed, self._venue, self._clock = feed, venue, clock
+        self._listed = venue.instruments()
+        self._known = dict(self._listed)
         self.symbols, self.timeframe = symbols, timeframe
         self.synthetic, self.continuous = feed.synthetic, feed.continuous
         self.step = timeframe_delta(timeframe)
         self.priced = tuple(symbol for symbol in feed.symbols if symbol in self._instruments)
+
+    @property
+    def _instruments(self) -> Mapping[str, Instrument]:
+        """What trades here: steps and minimums change while a desk lives. What is not listed any more stays as it
+        was, and so does all where a new list cannot be read: what is held must still be sold.
+        """
+        with suppress(VenueUnreachable):
+            listed = self._venue.instruments()
+            if listed is not self._listed:
+                self._known, self._listed = {**self._known, **listed}, listed
+        return self._known
 
     def instrument(self, symbol: str) -> Instrument:
         """The instrument of ``symbol`` ("BTC/USDT"). Raises UnknownSymbol with the nearest names."""

@@ -1,14 +1,6 @@
 """All risk rules once (goal 9: p50 at most 25 us, wanted 10): propose and assess an entry on a full desk.
 
-Run with `uv run pytest tests/benchmarks/bench_rules.py -m bench -n 0 -s`. Last table, 2 shared cores with a load of 9,
-where the 22 rules of before took 28.6 for 7 positions (23.1 when nothing else ran):
-
-    propose + assess       rules   p50 us
-    entry, 0 positions        31     21.4
-    entry, 2 positions        31     24.9
-    entry, 7 positions        31     30.4
-    entry, 7, looked up       31     33.7
-    close, 7 positions         7      6.4
+Run with `uv run pytest tests/benchmarks/bench_rules.py -m bench -n 0 -s`; the last table is in docs/benchmarks.md.
 """
 
 import gc

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -49,14 +49,15 @@ class Program:
         """The desk's programs by their command, and supervisord."""
         found = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            words = child.cmdline()
-            name = next((name for name in ("watch", "loop", "serve") if name in words), "supervisord")
-            found[name] = child
+            with suppress(psutil.NoSuchProcess):  # it just ended
+                words = child.cmdline()
+                name = next((name for name in ("watch", "loop", "serve") if name in words), "supervisord")
+                found[name] = child
         return found
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)  # as long as the supervisor may take, and a little
 
 
 @contextmanager

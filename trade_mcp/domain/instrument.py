@@ -42,6 +42,9 @@ class Instrument(Struct, frozen=True, gc=False):
 
     def sellable(self, size: Decimal, price: Decimal) -> bool:
         """Whether ``size``, rounded to the lot, could be sold at ``price``: no dust."""
+        least = size - self.lot
+        if least >= self.min_size and least * price >= self.min_notional:
+            return True  # however it is rounded
         rounded = self.round_size(size)
         return rounded > 0 and rounded >= self.min_size and rounded * price >= self.min_notional
 

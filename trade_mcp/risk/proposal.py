@@ -121,7 +121,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
         stop = stop_at(order.exits, price)
         notional = order.size * price
         spends = order.size * max(price, order.worst_price) * (1 + view.instrument.taker_fee)
-        risk = loss(order.size, price, stop=stop)
+        risk = loss(order.size, price, stop)
         position = now.notionals.get(order.symbol, ZERO) + notional
         exposure, heat = now.exposure + notional, now.heat + risk
     return Proposal(
@@ -160,8 +160,8 @@ def propose_levels(book: Book, symbol: str, levels: Levels, view: View) -> Propo
     stop = levels.stop_price
     if mark is None or symbol in now.unpriced:
         return structs.replace(base, quote=quote, stop=stop, now=now, equity=None)
-    risk = loss(position.size, mark, stop=stop)
-    before = loss(position.size, mark, stop=position.levels.stop_price)
+    risk = loss(position.size, mark, stop)
+    before = loss(position.size, mark, position.levels.stop_price)
     return structs.replace(
         base, quote=quote, price=mark, stop=stop, now=now, equity=now.equity, risk=risk, heat=now.heat - before + risk
     )
@@ -203,7 +203,7 @@ def _unsound_levels(levels: Levels) -> tuple[str, str] | None:
 def _unsound_distance(field: str, distance: Distance | None) -> tuple[str, str] | None:
     if distance is None:
         return None
-    for number in (distance.said, distance.amount):
+    for number in (distance.fraction, distance.amount, distance.atr, distance.risk):
         if number is not None and not sound(number):
             return field, str(number)
     return None

@@ -10,10 +10,11 @@ from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Order, Side, Source
 
+BUY = Side.BUY
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e12")
 SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
 DIGITS = 20  # more than any venue has; products of two such numbers stay close to exact
-_SHORT = Context(prec=DIGITS, traps=[Inexact, InvalidOperation])
+_short = Context(prec=DIGITS, traps=[Inexact, InvalidOperation]).plus
 
 
 def sound(value: Decimal) -> bool:
@@ -22,13 +23,13 @@ def sound(value: Decimal) -> bool:
     >>> [sound(Decimal(text)) for text in ("0.5", "NaN", "-1", "0", "1e30", "0.1234567890123456789012345")]
     [True, False, False, False, False, False]
     """
-    if not value.is_finite() or not SMALLEST <= value <= LARGEST:
-        return False
     try:
-        _SHORT.plus(value)
-    except Inexact:
-        return False
-    return True
+        if SMALLEST <= value <= LARGEST:
+            _short(value)
+            return True
+    except (Inexact, InvalidOperation):  # too many digits; a NaN is in no order
+        pass
+    return False
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -58,7 +59,8 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     unpriced: list[str] = []
     slots: set[str] = set()
     for symbol, position in book.positions.items():  # asked at every order: what is small is written out here
-        if not position.dust:
+        dust = position.dust
+        if not dust:
             slots.add(symbol)
         mark = marks.get(symbol)
         if mark is None or not sound(mark):
@@ -67,17 +69,16 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
         size, held = position.size, position.levels
         value = size * mark
         equity += value
-        notionals[symbol] = value if size >= 0 else -value
-        if not position.dust:  # dust needs no stop: it could not be sold at one
+        short = size < ZERO
+        notionals[symbol] = -value if short else value
+        if not dust:  # dust needs no stop: it could not be sold at one
             stop = held.stop if held.trail is None and held.even_at is None else held.stop_price
-            lost = -value if size < 0 else loss(size, mark, stop=stop)
-            losses[symbol] = lost
+            losses[symbol] = lost = -value if short else loss(size, mark, stop)
             who = position.strategy if position.owner is Source.LOOP and position.strategy else CHAT
             heats[who] = heats.get(who, ZERO) + lost
-    groups: set[str] = set()
+    groups = {order.group or order.order_id for order in book.orders.values()}
     for order in book.orders.values():
-        groups.add(order.group or order.order_id)
-        if order.side is Side.BUY:
+        if order.side is BUY:
             symbol, open_size = order.symbol, order.size - order.filled
             slots.add(symbol)
             reserved += open_size * order.worst_price
@@ -105,9 +106,9 @@ def expected_price(order: Order) -> Decimal:
     return order.limit_price or order.trigger_price or order.worst_price
 
 
-def loss(size: Decimal, price: Decimal, *, stop: Decimal | None) -> Decimal:
+def loss(size: Decimal, price: Decimal, stop: Decimal | None) -> Decimal:
     """What ``size`` at ``price`` loses at its stop, in the quote currency; without a stop all of it, never below 0."""
-    if stop is None or stop <= 0:
+    if stop is None or stop <= ZERO:
         return size * price
     return size * (price - stop) if stop < price else ZERO
 
@@ -115,7 +116,7 @@ def loss(size: Decimal, price: Decimal, *, stop: Decimal | None) -> Decimal:
 def entry_loss(order: Order) -> Decimal:
     """What the unfilled part of a live buy loses at the stop it will get."""
     price = expected_price(order)
-    return loss(order.open_size, price, stop=stop_at(order.exits, price))
+    return loss(order.open_size, price, stop_at(order.exits, price))
 
 
 def stop_at(plan: ExitPlan | None, price: Decimal) -> Decimal | None:

@@ -19,12 +19,11 @@ def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
     order, now = proposal.order, proposal.view.now
     if order is None:
         return None
-    window = timedelta(seconds=policy.duplicate_window_s)
     for entered in reversed(proposal.book.entered):
-        if now - entered.at >= window:
+        age = (now - entered.at).total_seconds()
+        if age >= policy.duplicate_window_s:
             break
         if entered.symbol == order.symbol and entered.side is order.side and entered.size == order.size:
-            age = (now - entered.at).total_seconds()
             return Verdict("duplicate", False, age, policy.duplicate_window_s, ("twin", order.size, order.symbol))
     return Verdict("duplicate", True, None, policy.duplicate_window_s, ("none", order.size, order.symbol))
 

@@ -57,7 +57,7 @@ class Program:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
-        return self.process.wait(timeout=60)  # as long as the supervisor may take, and a little
+        return self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -120,6 +120,15 @@ def test_up_tells_of_a_program_that_dies_and_starts_it_again(tmp_path: Path) -> 
         assert not [child for child in everyone if alive(child)]
 
 
+@pytest.fixture
+def hung_up_on() -> Iterator[None]:
+    """A closed terminal ends what is started, also where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hung_up_on")
 def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
     with running(tmp_path, "up", "--json", "--port", str(free_port())) as desk:
         until(lambda: len(desk.children()) == 4)

@@ -99,7 +99,9 @@ A test plays each row through by its number: rows 1 to 35, 38 to 40, 43 and 45 w
 against the [practice exchange](practice.md), the others where they can happen. *storm*: two desks on one ledger, seeded
 faults, restarts and another hand, all invariants after every step. *crash points*: kill -9 at every journal write and
 every request of the life of an entry with its exits (20 seeds are every point). *run*: the whole desk as real programs
-on recorded candles under faults, with two kills.
+on recorded candles under faults, with two kills; it prints how long positions were without their stop. Ten minutes of
+it (`TRADE_MCP_SEA_S=600`, 5 % of answers lost, 1,617 orders): book = exchange to the last digit, protected after
+0.01 s (p50), 0.13 s (p99), 0.47 s (the longest).
 
 Written by a run of the tests, with what passed in it; change it by running them:
 

@@ -95,7 +95,7 @@ def page(passed: Iterable[str]) -> str:
 
 HEAD = """# What the desk survives
 
-A test plays each row through by its number: rows 1 to 35, 38 to 40, 43 and 45 with the real desk on the ccxt venue
+A test plays each row through by its number: rows 1 to 35, 38 to 40, 43 and 45 with the real desk on ccxt
 against the [practice exchange](practice.md), the others where they can happen. *storm*: two desks on one ledger, seeded
 faults, restarts and another hand, all invariants after every step. *crash points*: kill -9 at every journal write and
 every request of the life of an entry with its exits (20 seeds are every point). *run*: the whole desk as real programs

@@ -14,7 +14,7 @@ from channels.servers import Hook, Letters, http, smtp
 from cli.test_programs import running
 from server.serving import until
 
-pytestmark = pytest.mark.storm
+pytestmark = pytest.mark.nightly  # they wait for most of a minute each
 
 PASSWORD = {"TRADE_MCP_MAIL_PASSWORD": "a-good-password"}
 

@@ -1,4 +1,4 @@
-"""A client that reads by every tool (but the order book, which candles do not have), and trades now and then, for ever."""
+"""A client that reads by every tool but the order book, which candles do not have, and trades now and then."""
 
 import random
 import threading

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from desk.control_cases import Refusing
 from desk.stage import BEGIN, BTC, STEP, WARM, Bars, buy, flat, on, watched
 from trade_mcp.app import App
-from trade_mcp.domain.errors import VenueRejected
 from trade_mcp.domain.events import (
     BaselineSet,
     BrakeReleased,
@@ -20,7 +20,7 @@ from trade_mcp.domain.events import (
     TradingState,
 )
 from trade_mcp.domain.exits import ExitPlan
-from trade_mcp.domain.order import Order, Report, Source
+from trade_mcp.domain.order import Source
 from trade_mcp.store import history
 
 Stage = Callable[..., App]
@@ -253,19 +253,6 @@ def test_repeats_are_held_until_a_person_looks(stage: Stage) -> None:
     app.gate.set_state(TradingState.ACTIVE, Source.OPERATOR, reason="looked")
     assert app.gate.submit(buy("n5", "0.6"), Source.MODEL).outcome == "placed"
     assert len(trips(app)) == 1
-
-
-class Refusing:
-    """The real venue that says no to every order."""
-
-    def __init__(self, venue: Any):
-        self._venue = venue
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._venue, name)
-
-    def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
-        raise VenueRejected("not today")
 
 
 def test_a_venue_that_says_no_again_and_again_halts_trading(stage: Stage) -> None:

@@ -5,31 +5,26 @@ Methods, their shapes and errors are those of Binance's WebSocket API page.
 """
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import anyio
 import msgspec
 from msgspec import Struct
 
-from trade_mcp import logs
-from trade_mcp.domain.errors import TradeError
 from trade_mcp.practice.accounts import Key
 from trade_mcp.practice.broadcast import Broadcast, Ear
 from trade_mcp.practice.context import Call
 from trade_mcp.practice.conversation import Start
 from trade_mcp.practice.errors import ApiError
-from trade_mcp.practice.faults import REQUEST, Fault
+from trade_mcp.practice.faults import REQUEST
 from trade_mcp.practice.line import Line
 from trade_mcp.practice.params import Params
 from trade_mcp.practice.routes import API, READ, SOCKET
 from trade_mcp.practice.service import Practice
 from trade_mcp.practice.signing import check_signature, check_time, known_key, socket_payload
+from trade_mcp.practice.striking import PAGE, Answered, Broken, refusal, strike
 from trade_mcp.practice.teller import Event
 from trade_mcp.practice.weights import weight_of
-
-HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 class Request(Struct, frozen=True):
@@ -43,10 +38,6 @@ class Request(Struct, frozen=True):
     def target(self) -> str:
         """What faults call it."""
         return f"ws {self.method}"
-
-
-class Lost(Exception):
-    """A fault: nobody answers."""
 
 
 class ApiSocket:
@@ -74,12 +65,20 @@ class ApiSocket:
     async def _answer(self, request: Request) -> None:
         struck = self._context.faults.struck(REQUEST, request.target, self._account(request))
         try:
-            answer = await self._strike([fault for fault in struck if fault.when == "before"], request)
-            if answer is None:
-                done = self.execute(request)
-                answer = await self._strike([fault for fault in struck if fault.when == "after"], request) or done
-        except Lost:
+            await strike((fault for fault in struck if fault.when == "before"), self._practice, address=self._address)
+            answer = self.execute(request)
+            await strike((fault for fault in struck if fault.when == "after"), self._practice, address=self._address)
+        except Broken as broken:
+            if broken.reset:
+                self._line.cut()
             return
+        except Answered as other:
+            if other.body is None:
+                self._line.say_text(PAGE)
+                return
+            answer = {"status": other.status, "error": other.body}
+        except ApiError as no:
+            answer = self._refusal(no)
         if request.sent.get("returnRateLimits", str(self._tells_limits)).lower() == "true":
             answer |= {"rateLimits": self._limits(request)}
         self._line.say({"id": request.id, **answer})
@@ -88,13 +87,8 @@ class ApiSocket:
         """What the exchange says, faults aside."""
         try:
             return {"status": 200, "result": self._result(request)}
-        except ApiError as no:
-            return self._refusal(no)
-        except TradeError as error:
-            return self._refusal(ApiError(-1001, f"Internal error; {error.message}", status=503))
         except Exception as error:
-            number = logs.incident("a request failed", error, request=request.target)
-            return self._refusal(ApiError(-1000, f"An unknown error occurred; incident {number}.", status=500))
+            return self._refusal(refusal(error, request.target))
 
     def _result(self, request: Request) -> Any:
         params, name = Params(request.sent), SOCKET.get(request.method, "")
@@ -155,31 +149,6 @@ class ApiSocket:
 
     # Answers
 
-    async def _strike(self, faults: Sequence[Fault], request: Request) -> dict[str, Any] | None:
-        """Let faults happen, one after the other; None if the request goes on. Raises Lost."""
-        for fault in faults:
-            match fault.fault:
-                case "delay":
-                    await anyio.sleep(fault.seconds)
-                case "kill":
-                    self._practice.kill()
-                case "drop":
-                    raise Lost
-                case "reset":
-                    self._line.cut()
-                    raise Lost
-                case "html":
-                    self._line.say_text(HTML)
-                    raise Lost
-                case "answer":
-                    unknown = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
-                    return {"status": fault.status, "error": unknown if fault.body is None else fault.body}
-                case "limit":
-                    return self._refusal(self._context.limits.limited(int(fault.seconds)))
-                case "ban":
-                    return self._refusal(self._context.limits.ban(self._address, fault.seconds))
-        return None
-
     def _refusal(self, no: ApiError) -> dict[str, Any]:
         error = no.body
         if no.retry_after_s:
@@ -198,8 +167,7 @@ class ApiSocket:
         return [limit | {"count": used[limit["interval"]]} for limit in known if limit["rateLimitType"] in kinds]
 
     def _account(self, request: Request) -> str:
-        key = self._context.keys.get(request.sent.get("apiKey", ""))
-        return "" if key is None else key.account
+        return self._context.account_of(request.sent.get("apiKey", ""))
 
 
 SESSION = {

@@ -35,6 +35,11 @@ class Context:
     def faults(self) -> Faults:
         return self.exchange.faults
 
+    def account_of(self, key: str) -> str:
+        """Whose ``key`` is; "" if nobody's."""
+        known = self.keys.get(key)
+        return "" if known is None else known.account
+
     def market_at(self, target: str) -> datetime:
         """The market time whose prices ``target`` shows: now, or since when they stand still."""
         since = self.faults.stale_since(target)

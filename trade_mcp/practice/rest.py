@@ -3,29 +3,25 @@
 Faults that strike a request happen around all this: before it is executed, or after, when only its answer is lost.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-import anyio
 import msgspec
 from msgspec import Struct
 
-from trade_mcp import logs
-from trade_mcp.domain.errors import TradeError
 from trade_mcp.practice.connection import break_off
 from trade_mcp.practice.context import Call
 from trade_mcp.practice.errors import ApiError
-from trade_mcp.practice.faults import REQUEST, Fault
+from trade_mcp.practice.faults import REQUEST
 from trade_mcp.practice.params import Params
 from trade_mcp.practice.routes import find
 from trade_mcp.practice.service import Practice
 from trade_mcp.practice.signing import check_signature, check_time, known_key, without_signature
+from trade_mcp.practice.striking import PAGE, Answered, Broken, refusal, strike
 from trade_mcp.practice.weights import weight_of
 
 MOST_BYTES = 1 << 20  # of a request's body
 JSON = "application/json;charset=UTF-8"
-PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 class Asked(Struct, frozen=True):
@@ -51,12 +47,6 @@ class Reply(Struct, frozen=True):
     kind: str = JSON
 
 
-class Broken(Struct, frozen=True):
-    """The connection ends without an answer."""
-
-    reset: bool
-
-
 class Rest:
     """The ASGI application of every REST endpoint."""
 
@@ -65,27 +55,26 @@ class Rest:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         asked = await _read(scope, receive)
-        struck = self._context.faults.struck(REQUEST, asked.target, self._account(asked))
-        outcome = await self._strike([fault for fault in struck if fault.when == "before"], asked)
-        if outcome is None:
+        struck = self._context.faults.struck(REQUEST, asked.target, self._context.account_of(asked.key))
+        try:
+            await strike((fault for fault in struck if fault.when == "before"), self._practice, address=asked.address)
             reply = self.answer(asked)
-            outcome = await self._strike([fault for fault in struck if fault.when == "after"], asked) or reply
-        if isinstance(outcome, Broken):
-            await break_off(scope, receive, reset=outcome.reset)
-        else:
-            await _send(send, outcome)
+            await strike((fault for fault in struck if fault.when == "after"), self._practice, address=asked.address)
+        except Broken as broken:
+            await break_off(scope, receive, reset=broken.reset)
+            return
+        except Answered as other:
+            reply = self._other(asked, other)
+        except ApiError as no:
+            reply = self._refusal(asked, no)
+        await _send(send, reply)
 
     def answer(self, asked: Asked) -> Reply:
         """What the exchange says, faults aside."""
         try:
             content = self._execute(asked)
-        except ApiError as no:
-            return self._refusal(asked, no)
-        except TradeError as error:
-            return self._refusal(asked, ApiError(-1001, f"Internal error; {error.message}", status=503))
         except Exception as error:
-            number = logs.incident("a request failed", error, request=asked.target)
-            return self._refusal(asked, ApiError(-1000, f"An unknown error occurred; incident {number}.", status=500))
+            return self._refusal(asked, refusal(error, asked.target))
         return Reply(200, msgspec.json.encode(content), self._counts(asked))
 
     def _execute(self, asked: Asked) -> Any:
@@ -106,42 +95,21 @@ class Rest:
             params.end()
         return content
 
-    async def _strike(self, faults: Sequence[Fault], asked: Asked) -> Reply | Broken | None:
-        """Let faults happen, one after the other; None if the request goes on."""
-        for fault in faults:
-            match fault.fault:
-                case "delay":
-                    await anyio.sleep(fault.seconds)
-                case "kill":
-                    self._practice.kill()
-                case "drop" | "reset":
-                    return Broken(fault.fault == "reset")
-                case "html":
-                    return Reply(fault.status, PAGE, self._counts(asked), "text/html")
-                case "answer":
-                    unknown = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
-                    body = unknown if fault.body is None else fault.body
-                    return Reply(fault.status, msgspec.json.encode(body), self._counts(asked))
-                case "limit":
-                    return self._refusal(asked, self._context.limits.limited(int(fault.seconds)))
-                case "ban":
-                    return self._refusal(asked, self._context.limits.ban(asked.address, fault.seconds))
-        return None
+    def _other(self, asked: Asked, other: Answered) -> Reply:
+        if other.body is None:
+            return Reply(other.status, PAGE.encode(), self._counts(asked), "text/html")
+        return Reply(other.status, msgspec.json.encode(other.body), self._counts(asked))
 
     def _refusal(self, asked: Asked, no: ApiError) -> Reply:
         headers = {"retry-after": str(no.retry_after_s)} if no.retry_after_s else {}
         return Reply(no.status, msgspec.json.encode(no.body), headers | self._counts(asked))
-
-    def _account(self, asked: Asked) -> str:
-        key = self._context.keys.get(asked.key)
-        return "" if key is None else key.account
 
     def _counts(self, asked: Asked) -> dict[str, str]:
         """What has been used up, as every answer tells."""
         limits = self._context.limits
         used = str(limits.used(asked.address))
         headers = {"x-mbx-used-weight": used, "x-mbx-used-weight-1m": used}
-        if asked.method == "POST" and (account := self._account(asked)):
+        if asked.method == "POST" and (account := self._context.account_of(asked.key)):
             recent, day = limits.orders(account)
             headers |= {"x-mbx-order-count-10s": str(recent), "x-mbx-order-count-1d": str(day)}
         return headers

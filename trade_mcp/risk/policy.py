@@ -21,6 +21,7 @@ WHOLE = frozenset({SECONDS, MINUTES, COUNT})
 
 SMALL = Decimal("0.25")  # of max_order_notional: what an order of a strategy without a record may be
 SIZES = {"full": Decimal(1), "small": SMALL}  # stage -> share of max_order_notional
+DIGITS = 28  # of a number; Python's decimal arithmetic rounds what has more
 OTHERS = "*"  # the stage of every strategy that has none of its own, and of the chat
 SPAN = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d( [A-Za-z][A-Za-z0-9_+/-]{0,39})?")
 
@@ -266,8 +267,10 @@ def _decimal(value: Any) -> Decimal | None:
         number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
         return None
-    # Past these a number cannot be meant, and arithmetic with it could overflow.
-    return number if number.is_finite() and -30 <= number.adjusted() <= 30 else None
+    # Past these a number cannot be meant, and arithmetic with it could overflow or round.
+    if not number.is_finite() or len(number.as_tuple().digits) > DIGITS:
+        return None
+    return number if -30 <= number.adjusted() <= 30 else None
 
 
 def _switch(key: str, value: Any) -> bool:

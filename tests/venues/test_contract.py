@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from msgspec import Struct, structs
 
+from exchanges.known import TRANSLATORS, translated, venue_at
 from practice.running import Running
 from trade_mcp.domain.errors import VenueRejected
 from trade_mcp.domain.order import Order, OrderType, Report, Side, Status
 from trade_mcp.ports import Venue
 from trade_mcp.venues import VENUES
+from trade_mcp.venues.ccxt import CcxtVenue
 from venues.bars import BTC, ETH, STEP, BarFeed, HandClock, bars, limit, order, stop
 from venues.practised import new_key, practising, venue_of
 
 CASH, COINS = Decimal(100_000), Decimal(10)
+DEPOSIT = f"USDT={CASH},BTC={COINS}"
 # Bar by bar; the stage opens after the first one. A tenth of 1000 BTC may fill in each.
 MARKET = ("100", "100 101 99 100", "100 106 100 105", "105 105 90 91", "91", "91")
 
@@ -47,6 +50,10 @@ def rounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def ccxt_stage(folder: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Against the practice exchange, through unmodified ccxt and real sockets."""
     practice: Running = request.getfixturevalue("rounds")
+    yield from moving(venue_of(practice, folder, new_key(practice, DEPOSIT)), practice)
+
+
+def moving(venue: CcxtVenue, practice: Running) -> Iterator[Stage]:
     moved = 0
 
     def next_bar() -> None:
@@ -54,17 +61,47 @@ def ccxt_stage(folder: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
         moved += 1
         practice.control.move_on(STEP.total_seconds())
 
-    venue = venue_of(practice, folder, new_key(practice, f"USDT={CASH},BTC={COINS}"))
     yield Stage(venue, next_bar, whole_history=False)
     venue.close()
     practice.control.move_on((len(MARKET) - moved) * STEP.total_seconds())
 
 
-STAGES = {"paper": paper_stage, "ccxt": ccxt_stage}
+def translated_stage(name: str) -> Callable[[Path, pytest.FixtureRequest], Iterator[Stage]]:
+    """On an exchange that speaks another API, with the market of the practice exchange behind it."""
+
+    def stage(folder: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
+        with translated(name, request.getfixturevalue("rounds")) as there:
+            venue = venue_at(there, folder, there.new_account(DEPOSIT))
+            yield from moving(venue, there.practice)
+
+    return stage
 
 
-@pytest.fixture(params=sorted(VENUES))
+STAGES = {
+    "paper": paper_stage,
+    "ccxt": ccxt_stage,
+    **{name: translated_stage(name) for name in TRANSLATORS},
+}
+STOPS_REST = ("ccxt", "paper")  # where the venue holds a stop by itself; elsewhere the desk watches it
+PAIRS_REST = ("ccxt", "paper")  # where it holds a stop and a target as one
+
+
+def test_every_venue_has_a_stage() -> None:
+    assert set(VENUES) <= set(STAGES)
+
+
+@pytest.fixture(params=sorted(STAGES))
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    yield from STAGES[request.param](tmp_path, request)
+
+
+@pytest.fixture(params=STOPS_REST)
+def stop_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    yield from STAGES[request.param](tmp_path, request)
+
+
+@pytest.fixture(params=PAIRS_REST)
+def pair_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     yield from STAGES[request.param](tmp_path, request)
 
 
@@ -124,7 +161,7 @@ def test_a_limit_order_locks_what_it_may_spend_and_a_cancel_frees_it(stage: Stag
 
 
 def test_a_resting_sell_locks_the_coins(stage: Stage) -> None:
-    submit(stage, stop("a", size="4", trigger="80"))
+    submit(stage, limit("a", Side.SELL, "4", price="120"))
     assert locked(stage) == {"BTC": Decimal(4)}
     with pytest.raises(VenueRejected, match=r"6|insufficient"):
         submit(stage, order("b", Side.SELL, "7"))
@@ -198,49 +235,49 @@ def oco(stop_at: str, target_at: str, size: str = "3") -> tuple[Order, Order]:
     )
 
 
-def test_an_oco_is_placed_as_one_and_locks_once(stage: Stage) -> None:
-    reports = stage.venue.submit(oco("95", "105"))
+def test_an_oco_is_placed_as_one_and_locks_once(pair_stage: Stage) -> None:
+    reports = pair_stage.venue.submit(oco("95", "105"))
     assert [(r.order_id, r.status) for r in reports] == [("s", Status.WORKING), ("t", Status.WORKING)]
-    assert locked(stage) == {"BTC": Decimal(3)}
-    assert {report.order_id for report in stage.venue.open_orders()} == {"s", "t"}
+    assert locked(pair_stage) == {"BTC": Decimal(3)}
+    assert {report.order_id for report in pair_stage.venue.open_orders()} == {"s", "t"}
 
 
-def test_the_leg_that_fills_cancels_the_other(stage: Stage) -> None:
+def test_the_leg_that_fills_cancels_the_other(pair_stage: Stage) -> None:
     legs = oco("95", "105")
-    stage.venue.submit(legs)
-    stage.next_bar()
-    stage.next_bar()  # up to 106
-    stage.next_bar()  # down to 90
-    assert [known(stage, leg).status for leg in legs] == [Status.CANCELLED, Status.FILLED]
-    assert owned(stage)["BTC"] == COINS - 3
+    pair_stage.venue.submit(legs)
+    pair_stage.next_bar()
+    pair_stage.next_bar()  # up to 106
+    pair_stage.next_bar()  # down to 90
+    assert [known(pair_stage, leg).status for leg in legs] == [Status.CANCELLED, Status.FILLED]
+    assert owned(pair_stage)["BTC"] == COINS - 3
 
 
-def test_the_stop_that_fills_cancels_the_target(stage: Stage) -> None:
+def test_the_stop_that_fills_cancels_the_target(pair_stage: Stage) -> None:
     legs = oco("95", "107")
-    stage.venue.submit(legs)
+    pair_stage.venue.submit(legs)
     for _ in range(4):
-        stage.next_bar()
-    stopped, target = (known(stage, leg) for leg in legs)
+        pair_stage.next_bar()
+    stopped, target = (known(pair_stage, leg) for leg in legs)
     assert [stopped.status, target.status] == [Status.FILLED, Status.CANCELLED]
     assert all(fill.price <= 95 for fill in stopped.fills)
 
 
 @pytest.mark.parametrize("leg", [0, 1])
-def test_cancelling_one_leg_cancels_both(stage: Stage, leg: int) -> None:
+def test_cancelling_one_leg_cancels_both(pair_stage: Stage, leg: int) -> None:
     legs = oco("95", "105")
-    stage.venue.submit(legs)
-    stage.venue.cancel(legs[leg])
-    assert [known(stage, each).status for each in legs] == [Status.CANCELLED] * 2
-    assert locked(stage) == {}
+    pair_stage.venue.submit(legs)
+    pair_stage.venue.cancel(legs[leg])
+    assert [known(pair_stage, each).status for each in legs] == [Status.CANCELLED] * 2
+    assert locked(pair_stage) == {}
 
 
-def test_legs_that_do_not_belong_together_are_refused_whole(stage: Stage) -> None:
+def test_legs_that_do_not_belong_together_are_refused_whole(pair_stage: Stage) -> None:
     stopped, target = oco("95", "105")
     with pytest.raises(VenueRejected):
-        stage.venue.submit((stopped, structs.replace(target, group="other")))
+        pair_stage.venue.submit((stopped, structs.replace(target, group="other")))
     with pytest.raises(VenueRejected):
-        stage.venue.submit((stopped, structs.replace(target, size=Decimal("0.00001"))))
-    assert stage.venue.order(stopped) is None
+        pair_stage.venue.submit((stopped, structs.replace(target, size=Decimal("0.00001"))))
+    assert pair_stage.venue.order(stopped) is None
 
 
 def test_reports_since_misses_nothing_and_repeats_nothing(stage: Stage) -> None:
@@ -267,12 +304,37 @@ def test_reports_since_misses_nothing_and_repeats_nothing(stage: Stage) -> None:
 
 def test_open_orders_are_those_that_rest(stage: Stage) -> None:
     submit(stage, order("filled"))
-    asked = stop("rests", size="2", trigger="95.5")
+    asked = limit("rests", Side.SELL, "2", price="120.5")
     submit(stage, asked)
     (report,) = stage.venue.open_orders()
-    assert (report.order_id, report.symbol, report.side, report.type) == ("rests", BTC, Side.SELL, OrderType.STOP)
-    assert (report.size, report.trigger_price, report.limit_price) == (2, Decimal("95.5"), None)
+    assert (report.order_id, report.symbol, report.side, report.type) == ("rests", BTC, Side.SELL, OrderType.LIMIT)
+    assert (report.size, report.limit_price, report.trigger_price) == (2, Decimal("120.5"), None)
     assert report == known(stage, asked)
+
+
+def test_a_stop_rests_locks_its_coins_and_is_found(stop_stage: Stage) -> None:
+    asked = stop("rests", size="4", trigger="95.5")
+    submit(stop_stage, asked)
+    assert locked(stop_stage) == {"BTC": Decimal(4)}
+    (report,) = stop_stage.venue.open_orders()
+    assert (report.order_id, report.symbol, report.side, report.type) == ("rests", BTC, Side.SELL, OrderType.STOP)
+    assert (report.size, report.trigger_price, report.limit_price) == (4, Decimal("95.5"), None)
+    assert report == known(stop_stage, asked)
+    assert stop_stage.venue.cancel(asked).status is Status.CANCELLED
+    assert locked(stop_stage) == {}
+
+
+def test_a_stop_that_is_reached_sells_under_its_own_id(stop_stage: Stage) -> None:
+    asked = stop("s", size="3", trigger="95")
+    submit(stop_stage, asked)
+    _, cursor = stop_stage.venue.reports_since("")
+    for _ in range(3):  # down to 90
+        stop_stage.next_bar()
+    report = known(stop_stage, asked)
+    assert (report.status, report.filled) == (Status.FILLED, 3)
+    assert all(fill.price <= 95 for fill in report.fills)
+    assert {each.order_id for each in stop_stage.venue.reports_since(cursor)[0]} == {"s"}
+    assert owned(stop_stage)["BTC"] == COINS - 3
 
 
 REFUSED = {

@@ -255,9 +255,10 @@ def test_over_any_sequence_no_limit_is_exceeded(ledger_at_head: Path, path: list
 
 
 @pytest.mark.nightly
-@settings(max_examples=10_000, **QUIET)
-@given(PATHS, st.lists(moves(), min_size=4, max_size=30))
-def test_over_ten_thousand_sequences_too(ledger_at_head: Path, path: list[int], script: list[Move]) -> None:
+@pytest.mark.parametrize("part", range(8))  # so that it can use every core: uv run pytest -m nightly --dist load
+@settings(max_examples=1_250, **QUIET)
+@given(path=PATHS, script=st.lists(moves(), min_size=4, max_size=30))
+def test_over_ten_thousand_sequences_too(ledger_at_head: Path, part: int, path: list[int], script: list[Move]) -> None:
     live(ledger_at_head, path, script)
 
 

@@ -7,14 +7,11 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
 from trade_mcp import logs
-from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.matching import Friction
 from trade_mcp.ports import Feed
@@ -28,6 +25,7 @@ from trade_mcp.practice.market import Market
 from trade_mcp.practice.teller import Event, Listener
 from trade_mcp.practice.time import ExchangeTime, first_anchor
 from trade_mcp.practice.weights import Limits
+from trade_mcp.venues.metadata import typical_prices
 
 BEAT_S = 0.05  # real seconds between two looks at the market
 AFTER_FAILURE_S = 1.0
@@ -88,7 +86,7 @@ def open_practice(
     ``speed`` None is that of the books, 1 for new ones. ``info`` is a file with the answer of a real exchangeInfo.
     Raises BadConfig, ForeignDatabase, ForeignLedger.
     """
-    listing = list_pairs(feed.symbols, path=info, prices=_typical_prices(feed))
+    listing = list_pairs(feed.symbols, path=info, prices=typical_prices(feed))
     instruments: dict[str, Instrument] = {pair.symbol: pair.instrument for pair in listing.pairs.values()}
     if start is None and feed.end is not None:
         begin = feed.start + min(PAST, (feed.end - feed.start) / 4)
@@ -131,12 +129,3 @@ def open_practice(
     practice.add_accounts(keys.values())
     practice.faults.add(faults)
     return practice
-
-
-def _typical_prices(feed: Feed) -> dict[str, Decimal]:
-    """A price of each symbol that is the same at every start: steps must not change with the market."""
-    prices: dict[str, Decimal] = {}
-    for symbol in feed.symbols:
-        with suppress(FeedError):
-            prices[symbol] = feed.quote(symbol, now=feed.start).mid
-    return prices

@@ -1,6 +1,7 @@
 """Instruments: from a file of exchange metadata (the shape of Binance's exchangeInfo), else sane defaults."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from trade_mcp.domain.errors import BadConfig
+from trade_mcp.domain.errors import BadConfig, FeedError
 from trade_mcp.domain.instrument import Instrument, spot
+from trade_mcp.ports import Feed
 
 MIN_NOTIONAL = "5"  # quote currency
 STEPS: dict[str, tuple[str, str]] = {  # base -> tick, lot of the larger exchanges' dollar pairs
@@ -24,6 +26,15 @@ STEPS: dict[str, tuple[str, str]] = {  # base -> tick, lot of the larger exchang
     "ADA": ("0.0001", "0.1"),
     "DOGE": ("0.00001", "1"),
 }
+
+
+def typical_prices(feed: Feed) -> dict[str, Decimal]:
+    """A price of each symbol that is the same at every start: steps must not change with the market."""
+    prices: dict[str, Decimal] = {}
+    for symbol in feed.symbols:
+        with suppress(FeedError):
+            prices[symbol] = feed.quote(symbol, now=feed.start).mid
+    return prices
 
 
 def load_instruments(

@@ -18,7 +18,7 @@ from trade_mcp.domain.matching import Friction
 from trade_mcp.domain.order import Order, Report
 from trade_mcp.ports import Balance, Clock, Feed, Rests, Transfer
 from trade_mcp.venues import paper_rows as rows
-from trade_mcp.venues.metadata import load_instruments, read_exchange_info
+from trade_mcp.venues.metadata import load_instruments, read_exchange_info, typical_prices
 from trade_mcp.venues.paper_fees import QUOTE, RECEIVED, Fees
 from trade_mcp.venues.paper_file import PaperFile
 from trade_mcp.venues.paper_visit import Rules, Visit, locked, new_bars, over
@@ -155,7 +155,7 @@ def open_paper(
     own = {"maker_fee": maker_fee, "taker_fee": taker_fee}
     fees = {name: fee for name, fee in own.items() if fee is not None}
     if not instruments:
-        known = load_instruments(feed.symbols, path=metadata, prices=_typical_prices(feed))
+        known = load_instruments(feed.symbols, path=metadata, prices=typical_prices(feed))
     else:
         told = read_exchange_info(metadata, feed.symbols) if metadata is not None else {}
         known = {symbol: each for symbol, each in {**instruments, **told}.items() if symbol in feed.symbols}
@@ -168,15 +168,6 @@ def open_paper(
     deposit[quote] = deposit.get(quote, ZERO) + cash
     file = PaperFile(path, feed=feed.identity, deposit=deposit, at=clock.market(), new_id=new_id)
     return PaperVenue(file, feed, clock, rules=rules)
-
-
-def _typical_prices(feed: Feed) -> dict[str, Decimal]:
-    """A price of each symbol that is the same whenever it is asked for: steps must not change with the market."""
-    prices: dict[str, Decimal] = {}
-    for symbol in feed.symbols:
-        with suppress(FeedError):
-            prices[symbol] = feed.quote(symbol, now=feed.start).mid
-    return prices
 
 
 def _fees(currency: str, price: Decimal | None, feed: Feed, *, quote: str) -> Fees:

@@ -92,9 +92,9 @@ EDGES = [
 ]
 
 TEXTS = [
-    order("symbol_lists", "", symbol="BTC/USDT\u202e"),  # invisible letters are taken away before a name is looked up
+    order("symbol_lists", "BadInput", symbol="BTC/USDT\u202e"),
     order("symbol_lists", "UnknownSymbol", symbol="\u0412TC/USDT"),
-    order("symbol_lists", "", symbol="BTC\u200b/USDT"),
+    order("symbol_lists", "BadInput", symbol="BTC\u200b/USDT"),
     order("symbol_lists", "", symbol="btc/usdt"),
     order("symbol_lists", "UnknownSymbol", symbol="BTC/USDT; DROP TABLE events"),
     order("symbol_lists", "UnknownSymbol", symbol="../../ledger.db"),

@@ -1,4 +1,5 @@
-"""Strict: the arguments of a tool, read exactly. Nothing is dropped, guessed or turned into another type.
+"""Strict: the arguments of a tool, read exactly. Nothing is dropped, guessed or turned into another type; only prose
+is cleaned.
 
 A tool's arguments are the keyword-only parameters of one function: their types say how each is read and what the
 schema shows, ``Annotated[..., "text"]`` describes it, a default makes it optional. The schemas stay flat (no
@@ -124,12 +125,24 @@ def _unit(value: object) -> str:
     return next((unit for unit in ("%", "ATR", "R") if value.upper().endswith(unit)), "")
 
 
-def _text(name: str, value: object) -> str:
+def prose(name: str, value: object) -> str:
+    """Words for people, made fit to be kept and shown. Mark an argument with it in ``Annotated``. Raises BadInput."""
     if not isinstance(value, str):
         raise BadInput(f"{name} must be a string, not {_kind(value)}", hint=f"send {name} in quotes")
     if len(value) > TEXT_CHARS:
         raise BadInput(f"{name} has {len(value)} characters", hint=f"at most {TEXT_CHARS} characters")
     return clean(value, TEXT_CHARS)
+
+
+def _text(name: str, value: object) -> str:
+    """A name of something: what cannot be seen in it is no part of any."""
+    kept = prose(name, value)
+    if kept != value:
+        raise BadInput(
+            f"{name} {echo(value)} has characters that cannot be seen, or needless spaces",
+            hint=f"send {name} in plain text",
+        )
+    return kept
 
 
 def _flag(name: str, value: object) -> bool:

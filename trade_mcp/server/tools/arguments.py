@@ -12,7 +12,7 @@ from trade_mcp.domain.errors import BadInput
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.market import TIMEFRAMES
 from trade_mcp.domain.order import OrderRequest, OrderType, Side, TimeInForce
-from trade_mcp.server.strict import OneOf
+from trade_mcp.server.strict import OneOf, prose
 from trade_mcp.server.untrusted import echo
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
@@ -38,7 +38,7 @@ def _name(name: str, value: object) -> str:
 
 Symbol = Annotated[str, 'such as "BTC/USDT"']
 Timeframe = Annotated[str | None, OneOf(tuple(TIMEFRAMES)), "default: the desk's"]
-Reason = Annotated[str, "why, for the journal"]
+Reason = Annotated[str, prose, "why, for the journal"]
 NewId = Annotated[str, _new_id, "made if left out; the same again is safe"]
 StopLoss = Annotated[Decimal | Distance | None, 'price "58000", or distance from the fill "2%", "2 ATR"']
 TakeProfit = Annotated[Decimal | Distance | None, 'likewise, or "2R"']

@@ -30,7 +30,7 @@ def reconcile(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Hold the book against the venue's account: orders, stops, fills, fees, positions, balances.
+    """Hold the book against the venue's account. Compares orders, stops, fills, fees, positions, balances.
 
     Missed fills are booked and lost answers found out first, as the watcher does every minute; nothing is traded. What
     differs is looked at again for some seconds, because balances may lag. Exit code 1 if something still differs. On a

@@ -67,7 +67,7 @@ def disarm(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Take the arming back: a live desk makes no entries until it is armed again. Live entries are cancelled.
+    """Take the arming back: a live desk makes no entries. It can be armed again. Live entries are cancelled.
 
     \b
     Example:

@@ -23,7 +23,7 @@ Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what
 
 
 def backup(file: File, replace: Replace = False, config: Config = None, as_json: Json = False) -> None:
-    """Write ledger and paper account into one file, as of one moment, while everything runs.
+    """Write ledger and paper account into one file. As of one moment, while everything runs.
 
     The copy is checked (hash chain, tables, both files against each other) before the file appears; it is whole or not
     there. Settings and secrets are not in it.
@@ -44,7 +44,7 @@ def backup(file: File, replace: Replace = False, config: Config = None, as_json:
 
 
 def restore(file: File, replace: Replace = False, config: Config = None, as_json: Json = False) -> None:
-    """Put a backup in the place of the ledger and its paper account. No program may run.
+    """Put a backup in the ledger's place. The paper account comes with it; no program may run.
 
     Everything is checked first: the file, its schema, the hash chain, the tables. With --replace, what was there before
     is kept aside in a folder beside it. Market time goes on from the moment of the backup.

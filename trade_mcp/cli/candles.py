@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trade_mcp.store.candles import Kept
 
 app = typer.Typer(
-    help="Candles kept beside the ledger, for replays: import files, fetch history, list what is there.",
+    help="Candles kept beside the ledger, for replays. Import files, fetch history, list what is there.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -15,7 +15,7 @@ HIDDEN_BUG = "look at it by hand; a check that breaks is a bug"
 
 
 def doctor(config: Config = None, as_json: Json = False) -> None:
-    """Look at everything that must be so: one line each, ok, warn or fail, with the number and what to do.
+    """Look at everything that must be so. One line each: ok, warn or fail, with the number and what to do.
 
     Works with nothing running and without a network; changes nothing. Exit code 1 if a check fails.
 

@@ -18,7 +18,7 @@ db = typer.Typer(
 
 
 def verify(config: Config = None, as_json: Json = False) -> None:
-    """Check the ledger: the hash chain of its events, and its tables against what the events add up to.
+    """Check the ledger: its hash chain and its tables. Tables must be what the events add up to.
 
     Exit code 1 if anything differs. Reads only; works while everything runs.
 
@@ -49,7 +49,7 @@ def verify(config: Config = None, as_json: Json = False) -> None:
 
 
 def rebuild(config: Config = None, as_json: Json = False) -> None:
-    """Make the ledger's tables anew from its events, in one transaction; says what was different.
+    """Make the ledger's tables anew from its events. In one transaction; says what was different.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def trades(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Every transaction: time, order, size, price, fee, who asked, what it realised.
+    """List every transaction and what it realised. Time, order, size, price, fee, who asked, what it realised.
 
     \b
     Examples:

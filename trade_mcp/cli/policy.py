@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trade_mcp.app import App
 
 app = typer.Typer(
-    help="The limits in force: the first program on a ledger writes its own; changes in [limits] wait to be adopted.",
+    help="The limits in force. The first program on a ledger writes its own; changes in [limits] wait to be adopted.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

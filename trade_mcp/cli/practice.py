@@ -57,7 +57,7 @@ def practice(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Run an exchange to practise on: what unmodified ccxt takes for Binance spot, without money.
+    """Run an exchange to practise on, without money. Unmodified ccxt takes it for Binance spot.
 
     It has orders, fills, fees, limits and errors of its own, forgets nothing when it is killed, and fails on demand.
     docs/practice.md shows how to point a program at it.

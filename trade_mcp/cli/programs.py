@@ -35,7 +35,7 @@ def serve(
 
 
 def loop(for_: For = None, config: Config = None) -> None:
-    """Run the loop: at the close of each bar it decides what to buy and sell.
+    """Run the loop, which decides at the close of each bar. It buys and sells by its strategies.
 
     One loop trades at a time: a second one stands by and takes over when the first is gone. Ends cleanly on SIGTERM
     and Ctrl-C; SIGUSR1 halts trading.
@@ -52,7 +52,7 @@ def loop(for_: For = None, config: Config = None) -> None:
 
 
 def watch(for_: For = None, config: Config = None) -> None:
-    """Run the watcher: it books fills, compares with the venue, and keeps a stop under every position.
+    """Run the watcher, which keeps a stop under every position. It books fills and compares with the venue, too.
 
     One watcher works at a time: a second one stands by. Ends cleanly on SIGTERM and Ctrl-C; SIGUSR1 halts trading.
 
@@ -72,7 +72,7 @@ def tick(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """One pass of watcher and loop, then end: what would be done now, and why.
+    """One pass of watcher and loop, then end. Says what would be done now, and why.
 
     \b
     Example:

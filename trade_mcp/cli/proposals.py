@@ -21,7 +21,7 @@ def proposals(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Entries that wait for a person: larger than [limits] approve_above, or all of them with ask = "always".
+    """Entries that wait for a person. Larger than [limits] approve_above, or all of them with ask = "always".
 
     \b
     Example:
@@ -42,7 +42,7 @@ def proposals(
 
 
 def approve(id: Id, config: Config = None, as_json: Json = False) -> None:
-    """Place an entry that waits, if every rule agrees now and its price is still near the one that was shown.
+    """Place an entry that waits. Every rule must agree now, and its price still be near the one that was shown.
 
     On a live desk it asks for the operator's passphrase. Exit code 3 if it came too late or a rule says no; one that a
     rule refused waits on until its time is over.

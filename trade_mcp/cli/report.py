@@ -33,7 +33,8 @@ def report(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Make a report: what happened, profit by strategy, symbol and hour, trades, exits, fees, risk, health.
+    """Make a report of a day, a week or any span. What happened, profit by strategy, symbol and hour, trades, exits,
+    fees, risk, health.
 
     Three files with one name: HTML that stands alone, text, and JSON with everything in it. Works while the desk runs,
     and without it. Times are of the market, in UTC.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def risk(config: Config = None, as_json: Json = False) -> None:
-    """Every limit with its use and what is left, which brakes hold, since when, and what clears them.
+    """Every limit, its use and what is left; brakes that hold. Says since when, and what clears them.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ def setup(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Write the desk into an MCP client's configuration, with absolute paths, after trying it out.
+    """Write the desk into an MCP client's configuration. With absolute paths, after trying it out.
 
     The other servers in the file, and its formatting, stay; the file as it was is kept beside it. Secrets are never
     written. Claude Code gets a .mcp.json in this folder.

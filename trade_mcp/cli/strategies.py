@@ -18,7 +18,7 @@ def check_strategy(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Try a strategy: its shape, nothing from the future, nothing beyond its lookback, its time.
+    """Try a strategy before it trades. Its shape, nothing from the future, nothing beyond its lookback, its time.
 
     A file has a class Strategy with `lookback` and `strengths(candles)`: docs/strategies.md. It runs in a process of
     its own, and is stopped if it does not answer. Exit code 1 if a check fails.

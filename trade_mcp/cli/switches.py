@@ -21,7 +21,7 @@ def halt(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Halt trading: no entries from anyone; live entries are cancelled, stops stay. Works with no program running.
+    """Halt trading: no entries from anyone. Live entries are cancelled, stops stay. Works with no program running.
 
     First of all it puts up the file HALT in the data folder, which stops entries even while the ledger is locked or
     gone. Only `trade-mcp resume` ends a halt. Exit code 1 if something could not be written, cancelled or sold.

@@ -37,7 +37,7 @@ def up(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Run the whole desk: MCP server, watcher and loop, and show what they do.
+    """Run the whole desk: MCP server, watcher and loop. Shows what they do.
 
     Without anything configured it trades made-up prices on paper: no key, no network, no money. It ends after --for,
     or on Ctrl-C.

@@ -206,6 +206,7 @@ def test_fault_32_stop_target_and_peak_stand_over_a_restart_before_the_first_tic
     sound(again)
 
 
+@pytest.mark.storm
 def test_fault_36_a_busy_ledger_is_waited_for_and_then_refuses_without_losing_anything(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

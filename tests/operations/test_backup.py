@@ -104,6 +104,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(whole, tmp_path / "a.backup"))
 
 
+@pytest.mark.storm
 def test_backups_from_under_a_trading_desk_restore_to_desks_that_agree(tmp_path: Path) -> None:
     done = threading.Event()
     with desk(tmp_path / "desk") as app:
@@ -154,6 +155,7 @@ def settled(app: App) -> bool:
     return not waiting and not book.unprotected() and differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_backup_and_restore_as_commands(tmp_path: Path) -> None:
     assert run(tmp_path, "tick").returncode == 0
     done = run(tmp_path, "backup", "a.backup", "--json")

@@ -67,6 +67,7 @@ def test_what_is_not_json_is_left_alone(home: Path, text: str) -> None:
     assert [file.name for file in plan.place.file.parent.iterdir()] == ["mcp.json"]
 
 
+@pytest.mark.storm
 def test_a_client_is_set_up_from_the_command_line_and_its_entry_works(tmp_path: Path) -> None:
     file = tmp_path / "Claude" / "claude_desktop_config.json"
     file.parent.mkdir()

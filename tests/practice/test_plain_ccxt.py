@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from practice.running import running
 
 SCRIPT = Path(__file__).with_name("plain_ccxt.py")
 
 
+@pytest.mark.storm
 def test_a_plain_ccxt_program_trades_here_and_meets_every_error(tmp_path: Path) -> None:
     with running(tmp_path, speed=600) as exchange:
         command = [sys.executable, str(SCRIPT), exchange.url, exchange.key, exchange.secret, exchange.control.url]

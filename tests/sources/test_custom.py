@@ -281,6 +281,7 @@ def desk(folder: Path, code: str) -> Path:
     return folder
 
 
+@pytest.mark.storm
 def test_what_is_broken_in_a_strategy_holds_up_no_halt_and_no_watcher(tmp_path: Path) -> None:
     desk(tmp_path, "while True: pass")
     assert run(tmp_path, "halt", "--reason", "odd").returncode == 0

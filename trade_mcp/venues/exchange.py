@@ -25,7 +25,7 @@ from trade_mcp.domain.errors import BadConfig, FeedError, RefusedForTime, VenueE
 from trade_mcp.ports import Clock
 from trade_mcp.venues.exchange_budget import Budget, Purpose
 from trade_mcp.venues.exchange_connection import Connection
-from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NotJson, told, wait_asked
+from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NETWORK, NotJson, told, wait_asked
 from trade_mcp.venues.exchange_markets import DOUBTED_AGE, MAX_AGE, Markets, kept_markets
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -103,7 +103,8 @@ class Exchange:
             return self._call(purpose, method, args, given, doing=doing or method.replace("_", " "), once=once)
         except VenueError as failure:
             if purpose is Purpose.PRICES:
-                raise FeedError(failure.message, hint=failure.hint) from failure
+                hint = failure.hint.replace(NETWORK, "the desk asks again at its next look")
+                raise FeedError(failure.message, hint=hint) from failure
             raise
 
     def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:

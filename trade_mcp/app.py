@@ -29,12 +29,12 @@ from trade_mcp.desk.takeover import Takeover
 from trade_mcp.desk.trading import Trading
 from trade_mcp.desk.watch import Watch
 from trade_mcp.domain.errors import BadConfig, TradeError
-from trade_mcp.domain.events import LedgerOpened, PolicyAdopted
+from trade_mcp.domain.events import LedgerOpened, PolicyAdopted, StopsWatched
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.market import timeframe_delta
 from trade_mcp.feeds import FEEDS
 from trade_mcp.logs.orders import tell
-from trade_mcp.office.health import Expected, Health, health
+from trade_mcp.office.health import Expected, Health, health, unprotected
 from trade_mcp.office.installed import running_code
 from trade_mcp.office.portfolio import Portfolio
 from trade_mcp.office.risk import Risk, risk
@@ -49,7 +49,7 @@ from trade_mcp.store.correlations import Known
 from trade_mcp.store.engine import open_engine
 from trade_mcp.store.flag import HaltFlag
 from trade_mcp.store.leases import Heartbeats, Leases
-from trade_mcp.store.log import open_ledger
+from trade_mcp.store.log import Log, open_ledger
 from trade_mcp.store.reads import order_ids
 from trade_mcp.store.spill import Spill
 from trade_mcp.store.worth import began
@@ -189,6 +189,7 @@ def build(settings: Settings, program: str) -> App:
         ledger = open_ledger(
             engine, opening, _adopted(own, program), cursors=cursors, code=__version__, clock=clock, tell=tell
         )
+        _who_keeps_stops(ledger, venue)
         if names := getattr(venue, "names", None):
             names.ledger, names.book = ledger.book.ledger_id, lambda: order_ids(engine)
         leases = Leases(engine, clock=clock)
@@ -249,6 +250,7 @@ def build(settings: Settings, program: str) -> App:
                 timer=CancelTimer(ledger, venue, clock=clock),
                 reconcile=reconcile,
                 marks=marks,
+                judge=judge,
                 rests=venue.rests,
                 clock=clock,
             ),
@@ -264,11 +266,25 @@ def build(settings: Settings, program: str) -> App:
                 risk_per_trade=settings.loop.risk_per_trade,
                 entry_threshold=settings.loop.entry_threshold,
             ),
-            portfolio=Portfolio(ledger, market, clock=clock),
+            portfolio=Portfolio(
+                ledger,
+                market,
+                clock=clock,
+                bare=lambda book: unprotected(book, feed, heartbeats.all(), now=clock.market()),
+            ),
         )
     if program in RUNNING:
         app._closing.callback(_pulse(clock))
     return app
+
+
+def _who_keeps_stops(ledger: Log, venue: Venue) -> None:
+    """Written down when it changes: it is asked of ledgers whose venue nobody opens."""
+    watched = not venue.rests.stops
+    if ledger.book.stops_watched is not watched:
+        with ledger.writing() as writer:
+            if writer.book.stops_watched is not watched:
+                writer.append(StopsWatched(watched))
 
 
 def _spill(ledger: Path) -> Spill | None:

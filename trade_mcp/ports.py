@@ -122,6 +122,7 @@ class Transfer(Struct, frozen=True, gc=False):
 class Rests(Struct, frozen=True, gc=False):
     """Which exits a venue holds by itself. The others the desk watches: see desk/exits.py and desk/due.py."""
 
+    stops: bool = True  # a plain stop; else nothing of an exit rests
     trailing: bool = True  # a stop that rises with the price; else a plain one is moved
     pairs: bool = True  # stop and target as one; else the stop rests alone
 

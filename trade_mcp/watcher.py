@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.2  # real seconds between rounds
 STANDBY_S = 0.5  # real seconds between looks at a role that another holds
-VITAL = ("fills", "pending", "audit", "exits")  # who cannot do these does not watch, and must not look as if
+VITAL = ("fills", "pending", "audit", "exits", "stops")  # who cannot do these does not watch, and must not look as if
 
 
 def run(app: "App", *, for_s: float | None = None) -> None:

@@ -3,15 +3,15 @@
 import ccxt
 import pytest
 
-from trade_mcp.venues.capabilities import NO_STOPS, UNTRIED, Capabilities, capabilities
+from trade_mcp.venues.capabilities import UNTRIED, Capabilities, capabilities
 from trade_mcp.venues.ccxt_names import Names, client_id
 
-TABLE = {  # what is missing, pairs, take-profits, post-only, market buys by size, IOC and FOK
-    "binance": ((), True, True, True, True, {"IOC", "FOK"}),
-    "bybit": ((NO_STOPS, UNTRIED), False, True, True, False, {"IOC", "FOK"}),
-    "kraken": ((UNTRIED,), False, True, True, True, {"IOC", "FOK"}),
-    "okx": ((NO_STOPS, UNTRIED), False, True, True, True, {"IOC", "FOK"}),
-    "coinbase": ((NO_STOPS, UNTRIED), False, True, True, False, {"IOC", "FOK"}),
+TABLE = {  # what is missing, stops, pairs, take-profits, post-only, market buys by size, IOC and FOK
+    "binance": ((), True, True, True, True, True, {"IOC", "FOK"}),
+    "bybit": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
+    "kraken": ((UNTRIED,), True, False, True, True, True, {"IOC", "FOK"}),
+    "okx": ((UNTRIED,), False, False, False, True, True, {"IOC", "FOK"}),
+    "coinbase": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
 }
 LONG = "0123456789abcdef0123456789abcdef-stop-1"
 
@@ -24,18 +24,18 @@ def of(name: str) -> Capabilities:
 @pytest.mark.parametrize("name", TABLE)
 def test_the_table(name: str) -> None:
     can = of(name)
-    missing, pairs, take_profits, post_only, market_buys, times = TABLE[name]
+    missing, stops, pairs, take_profits, post_only, market_buys, times = TABLE[name]
     assert can.missing == missing
-    assert can.stops is (NO_STOPS not in missing)
-    assert (can.pairs, can.take_profits, can.post_only) == (pairs, take_profits, post_only)
+    assert (can.stops, can.pairs, can.take_profits, can.post_only) == (stops, pairs, take_profits, post_only)
     assert (can.market_buys, can.times) == (market_buys, times)
     assert any("target" in each for each in can.watched) is not pairs
+    assert any("nothing sells" in each for each in can.watched) is not stops
 
 
 def test_an_exchange_that_says_little_is_not_traded_on() -> None:
     can = capabilities("nowhere", {"createOrder": True}, {})
     assert can.missing[0] == "ccxt cannot cancel them there"
-    assert can.missing[-2:] == (NO_STOPS, UNTRIED)
+    assert can.missing[-1] == UNTRIED and not can.stops
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -122,8 +122,8 @@ def test_an_unknown_exchange_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_an_exchange_that_lacks_what_the_desk_needs_is_refused(tmp_path: Path) -> None:
-    error = refused(settings_of(tmp_path, key="k", secret="s", url="http://127.0.0.1:1", exchange="okx"))
-    assert "does not trade on okx" in error.message and "stops" in error.message
+    error = refused(settings_of(tmp_path, key="k", secret="s", url="http://127.0.0.1:1", exchange="gate"))
+    assert "does not trade on gate" in error.message and "never tried" in error.message
     assert "prices" in error.hint
     with pytest.raises(BadConfig, match="no sandbox"):
         exchange(tmp_path, "kraken", sandbox=True)

@@ -99,11 +99,12 @@ def takeover(
         price = _entry(app, symbol, entry, ask=not as_json)
         held = app.takeover.coins(symbol, size=wanted, entry=price, reason=reason, takeover_id=app.new_id())
         stop = held.levels.stop_price
-        protected = symbol not in app.log.refresh().unprotected()
+        protected = symbol not in app.portfolio().unprotected
         answer = {"symbol": symbol, "size": held.size, "entry": held.entry, "stop": stop, "protected": protected}
         text = f"{number(held.size)} {symbol} are the desk's now, at {number(held.entry)}"
         if stop is not None:
-            text += f"; stop at {number(stop)}" + ("" if protected else ", not resting yet")
+            how = "watched" if app.log.book.stops_watched else "resting"
+            text += f"; stop at {number(stop)}" + ("" if protected else f", not {how} yet")
         say(answer, text, as_json=as_json)
 
 

@@ -45,7 +45,7 @@ def arm(
         person.need_terminal("arm")
         told = _key(app)
         print("\n".join([f"Live trading of {app.settings.desk.account} on {app.settings.desk.exchange}.", told]))
-        print("\n".join(_limits(app)), flush=True)
+        print("\n".join([*_limits(app), *_watched(app)]), flush=True)
         _account(app)
         from trade_mcp.store.passphrase import Passphrase
 
@@ -112,6 +112,15 @@ def _limits(app: "App") -> list[str]:
         if limit.unit == EQUITY and value:
             lines.append(f"  {limit.title:42} {_money(value * equity, book.quote):>18}  {key} {number(value)}")
     return lines
+
+
+def _watched(app: "App") -> list[str]:
+    """What does not rest at the exchange, and is kept only while the desk runs."""
+    from trade_mcp.venues.ccxt import CcxtVenue
+
+    assert isinstance(app.venue, CcxtVenue), "only an exchange is live"
+    head = f"What cannot rest at {app.settings.desk.exchange}, the desk watches while it runs:"
+    return [head, *(f"  {each}" for each in app.venue.can.watched)]
 
 
 def _money(amount: Decimal, currency: str) -> str:

@@ -1,5 +1,8 @@
 """Exits: keeps every position on exactly one stop (and its target), at the venue, sized to what is held.
 
+Where stops cannot rest at the venue, nothing does: the level in the ledger is the stop, and every look at a position
+asks whether the price is there (docs/decisions/0013).
+
 `arm` compares what should rest with what does, and makes it so: cancel intents first, then the new legs, each journaled
 before it is sent. It may be called by anyone at any time; ids derived from the entry and a revision, made inside the
 ledger's one writer, mean that two protectors still make one stop.
@@ -34,6 +37,8 @@ class Armed(StrEnum):
     RESTING = "resting"  # as it should be, nothing done
     CHANGED = "changed"
     NONE = "none"  # no position that needs exits, nothing rests
+    WATCHED = "watched"  # nothing can rest here; the price is not at the stop, or not known
+    REACHED = "reached"  # nothing can rest here, and the price is at the stop: a market order is the stop
     THROUGH = "through"  # the price is beyond a level already: only a market order helps
     REFUSED = "refused"  # the venue or a rule refused the stop: only a market order helps
     OVERDUE = "overdue"  # the stop rests, was reached, and has not sold: only a market order helps
@@ -78,6 +83,8 @@ class Exits:
             if self._settled(book, symbol):
                 return outcome
             if self._nothing_to_do(book, symbol):
+                if not self._rests.stops:
+                    return self._watched(book, symbol)
                 return Armed.CHANGED if outcome is Armed.CHANGED else Armed.NONE
             if self._through(book, symbol):
                 return Armed.THROUGH
@@ -153,7 +160,7 @@ class Exits:
     def _wanted(self, book: Book, symbol: str) -> tuple[Leg, ...]:
         """The legs that should rest for ``symbol`` now: none, a stop, or a stop and a target."""
         position = book.positions.get(symbol)
-        if position is None:
+        if position is None or not self._rests.stops:
             return ()
         instrument = self._market.instrument(symbol)
         size = free_size(book, symbol, instrument)
@@ -173,6 +180,18 @@ class Exits:
             return False
         stop, target = position.levels.stop_price, position.levels.target
         return (stop is not None and bid <= stop) or (target is not None and bid >= target)
+
+    def _watched(self, book: Book, symbol: str) -> Armed:
+        """Whether the price is at the stop that cannot rest. Without a price nothing is known, and nothing sold."""
+        if symbol not in book.with_stops:
+            return Armed.NONE
+        stop = book.position(symbol).levels.stop_price
+        unsold = free_size(book, symbol, self._market.instrument(symbol)) > 0
+        try:
+            there = stop is not None and self._market.quote(symbol).bid <= stop
+        except FeedError:
+            there = False
+        return Armed.REACHED if there and unsold else Armed.WATCHED
 
     def _note_dust(self, ledger: Ledger, symbol: str, position: Position) -> None:
         if self._is_new_dust(ledger.book, symbol):

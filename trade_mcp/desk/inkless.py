@@ -24,22 +24,25 @@ class Inkless:
         self._log, self._sender, self._judge = ledger, sender, judge
         self._drafts, self._spill = drafts, spill
 
-    def sell(self, symbol: str, *, why: str, lease: Lease) -> None:
+    def left(self, symbol: str) -> bool:
+        """Whether a sale of ``symbol`` left and is not in the ledger yet."""
+        kept = self._spill.pending() if self._spill is not None else []
+        return any(isinstance(event, e.OrderPending) and event.order.symbol == symbol for event in kept)
+
+    def sell(self, symbol: str, *, name: str, why: str, lease: Lease) -> None:
         """The ledger cannot be written and only a market order helps: its intent goes to the spill, then it leaves.
 
-        Once for each position: what happened to it is found out when the ledger has taken the intent over.
+        Once for each position: what happened to it is found out when the ledger has taken the intent over. ``name``
+        goes into its id.
         """
         book = self._log.book
         position = book.positions.get(symbol)
-        if self._spill is None or position is None or position.dust:
-            return
-        kept = [event.order for event in self._spill.pending() if isinstance(event, e.OrderPending)]
-        if any(order.symbol == symbol for order in kept):
+        if self._spill is None or position is None or position.dust or self.left(symbol):
             return
         view, legs = self._judge.view(book, symbol), book.exits(symbol)
         revision = 1 + max((leg.revision for leg in reads.exits_of(self._log.engine, position.entry_id)), default=0)
         request = OrderRequest(
-            order_id=f"{position.entry_id}-exit-{revision}",
+            order_id=f"{position.entry_id}-{name}-{revision}",
             symbol=symbol,
             side=Side.SELL,
             size=free_size(book, symbol, view.instrument),

@@ -17,11 +17,13 @@ from trade_mcp.domain.order import Order, OrderRequest, Role, Side, Source, Stat
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.assess import refused
+from trade_mcp.store import reads
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Ledger, Log
 
 GRACE_S = 15.0  # real time that the price may be beyond a resting stop before the desk sells at the market itself
 MARKET_ONLY = {
+    Armed.REACHED: "the price reached its stop, which the desk watches",
     Armed.THROUGH: "the price is through an exit level",
     Armed.REFUSED: "its stop was refused",
     Armed.OVERDUE: "its stop was reached and did not sell in time",
@@ -50,6 +52,7 @@ class Protection:
         self._clock = clock
         self._beyond: dict[str, float] = {}  # symbol -> since when (boot time) the price is beyond its resting stop
         self._failed: dict[str, tuple[int, float]] = {}  # symbol -> how often its exits failed, and when to try again
+        self._told: set[str] = set()  # entries whose watched stop failed to sell, told
 
     def forget(self, symbol: str) -> None:
         """Forget what failed for ``symbol``: its exits are others now."""
@@ -74,7 +77,7 @@ class Protection:
             return self._sell_at_market(symbol, armed, lease)
         except LedgerUnwritable:
             if lease is not None:
-                self._inkless.sell(symbol, why=MARKET_ONLY[armed], lease=lease)
+                self._inkless.sell(symbol, name=_name(armed), why=MARKET_ONLY[armed], lease=lease)
             raise
 
     def sell(
@@ -82,6 +85,8 @@ class Protection:
     ) -> Receipt:
         """Sell at the market. The journaled close fences the exits before they are cancelled; then it is sent."""
         symbol = request.symbol
+        if self._inkless.left(symbol):
+            return Receipt("nothing", f"a sale of {symbol} left without being written down; that comes first")
         view = self._judge.view(self._log.refresh(), symbol)
         with self._log.writing(lease) as ledger:
             if known := ledger.order(request.order_id):
@@ -147,12 +152,25 @@ class Protection:
             size = free_size(ledger.book, symbol, instrument)
             if position is None or not instrument.sellable(size, price):
                 return armed  # what the venue would not take is not asked for again and again
-            order_id = f"{position.entry_id}-exit-{ledger.last_revision(position.entry_id) + 1}"
+            order_id = f"{position.entry_id}-{_name(armed)}-{ledger.last_revision(position.entry_id) + 1}"
             why = MARKET_ONLY[armed]
+            self._tell_of_failure(ledger, symbol, position)
         request = OrderRequest(order_id=order_id, symbol=symbol, side=Side.SELL, size=size, reason=why)
         if self.sell(request, Source.EXIT, lease=lease, parent=position).outcome == "closed":
             self._failed.pop(symbol, None)
         return armed
+
+    def _tell_of_failure(self, ledger: Ledger, symbol: str, position: Position) -> None:
+        """An alarm, once, when a sale at a watched stop came to nothing: it is tried again for as long as it takes."""
+        entry_id, name = position.entry_id, _name(Armed.REACHED)
+        before = reads.exits_of(self._log.engine, entry_id)
+        sales = (o for o in before if o.role is Role.CLOSE and o.order_id.startswith(f"{entry_id}-{name}-"))
+        failed = next(sales, None)
+        if failed is None or failed.live or failed.filled > 0 or entry_id in self._told:
+            return
+        self._told.add(entry_id)
+        text = f"the sale of {symbol} at its stop came to nothing ({failed.note}); the desk goes on trying"
+        ledger.append(e.Alarm(text, order_id=failed.order_id, symbol=symbol))
 
     def _overdue(self, symbol: str) -> bool:
         """Whether the price has been beyond a resting stop for longer than the grace, and it has not sold."""
@@ -169,6 +187,11 @@ class Protection:
             return False
         now = self._clock.boot()
         return now - self._beyond.setdefault(symbol, now) >= GRACE_S
+
+
+def _name(armed: Armed) -> str:
+    """What a sale is called in its id: one at a watched stop is the stop."""
+    return "stop" if armed is Armed.REACHED else "exit"
 
 
 def take_over(ledger: Ledger, symbol: str, source: Source) -> None:

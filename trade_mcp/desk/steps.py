@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from trade_mcp.domain.errors import LeaseLost, LedgerBusy, LedgerUnwritable, OddAnswer, VenueRejected, VenueUnreachable
 
+type NamedStep = tuple[str, Callable[[], object]]
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,7 +46,7 @@ def all_of(*parts: Callable[[], object]) -> None:
     for_each(parts, lambda part: part())
 
 
-def run_steps(steps: tuple[tuple[str, Callable[[], object]], ...]) -> tuple[Step, ...]:
+def run_steps(steps: tuple[NamedStep, ...]) -> tuple[Step, ...]:
     """Run all steps in order and say how each went. Only a lost lease ends the round: the work is another's now."""
     done = []
     for name, work in steps:

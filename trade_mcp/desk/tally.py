@@ -42,7 +42,7 @@ def tally(ledger: Log, venue: Venue) -> list[Line]:
     return [
         *_orders(book, venue, resting),
         *(_foreign(ref, report) for ref, report in resting.items() if ledger.order(ref) is None),
-        *_stops(book, resting),
+        *_stops(book, resting, watched=not venue.rests.stops),
         *_fills(ledger, venue),
         *_holdings(book, totals),
     ]
@@ -77,7 +77,7 @@ def _foreign(ref: str, report: Report) -> Line:
     return Line("order", ref, NONE, " ".join(text.split()), Verdict.EXTERNAL, "of another hand; not touched")
 
 
-def _stops(book: Book, resting: Mapping[str, Report]) -> list[Line]:
+def _stops(book: Book, resting: Mapping[str, Report], *, watched: bool) -> list[Line]:
     lines = []
     for symbol, position in sorted(book.positions.items()):
         stop = position.levels.stop_price
@@ -87,14 +87,14 @@ def _stops(book: Book, resting: Mapping[str, Report]) -> list[Line]:
         said = " and ".join(
             f"{shown(order.open_size)} at {shown(order.trigger_price)}" for order in there if order.trigger_price
         )
-        note = "" if there else "no stop rests at the venue"
+        note = "watched by the desk" if watched else "" if there else "no stop rests at the venue"
         lines.append(
             _line(
                 "stop",
                 symbol,
                 f"{shown(position.size)} at {shown(stop)}",
                 said or NONE,
-                same=len(there) == 1,
+                same=len(there) == (0 if watched else 1),
                 note=note,
             )
         )

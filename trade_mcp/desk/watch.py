@@ -1,5 +1,6 @@
 """Watch: fills, reconciliation and exits, again and again. No position is left without its stop, whoever opened it."""
 
+from collections.abc import Container
 from datetime import datetime
 
 from msgspec import Struct
@@ -7,11 +8,14 @@ from msgspec import Struct
 from trade_mcp.desk.cancel_timer import CancelTimer
 from trade_mcp.desk.due import Due
 from trade_mcp.desk.gate import Gate
+from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile
-from trade_mcp.desk.steps import Step, all_of, run_steps
+from trade_mcp.desk.steps import NamedStep, Step, all_of, run_steps
+from trade_mcp.desk.watched import unwatched
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.events import PeakRaised
 from trade_mcp.domain.order import EXIT_ROLES
@@ -49,38 +53,49 @@ class Watch:
         timer: CancelTimer,
         reconcile: Reconcile,
         marks: Marks,
+        judge: Judge,
         rests: Rests,
         clock: Clock,
     ):
         self._proposals, self._timer = proposals, timer
         self._log, self._feed, self._market = ledger, feed, market
         self._gate, self._reconcile, self._marks, self._clock = gate, reconcile, marks, clock
+        self._judge, self._rests = judge, rests
         self._due = Due(ledger, market, gate, rests=rests, clock=clock)
         self._audited: float | None = None
         self._peaks_until: dict[str, datetime] = {}
 
     def step(self, lease: Lease | None = None) -> StepReport:
         """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
-        steps = run_steps(
-            (
-                ("flag", self._gate.heed_flag),
-                ("spill", lambda: self._gate.inkless.import_spill(lease)),
-                ("fills", lambda: self._reconcile.fills(lease)),
-                ("pending", self._reconcile.pending),
-                ("audit", lambda: self._audit(lease)),
-                ("peaks", lambda: self._raise_peaks(lease)),
-                ("exits", lambda: self._protect_all(lease)),
-                ("due", lambda: self._due.step(lease)),
-                ("entries", lambda: self._gate.sweep_entries(lease)),
-                ("timer", self._timer.step),
-                ("proposals", lambda: self._proposals.expire(lease)),
-                ("equity", lambda: self._marks.step(lease)),
-            )
+        before: tuple[NamedStep, ...] = (
+            ("flag", self._gate.heed_flag),
+            ("spill", lambda: self._gate.inkless.import_spill(lease)),
         )
+        asking: tuple[NamedStep, ...] = (
+            ("fills", lambda: self._reconcile.fills(lease)),
+            ("pending", self._reconcile.pending),
+            ("audit", lambda: self._audit(lease)),
+            ("peaks", lambda: self._raise_peaks(lease)),
+            ("exits", lambda: self._protect_all(lease)),
+            ("due", lambda: self._due.step(lease)),
+            ("entries", lambda: self._gate.sweep_entries(lease)),
+            ("timer", self._timer.step),
+            ("proposals", lambda: self._proposals.expire(lease)),
+            ("equity", lambda: self._marks.step(lease)),
+        )
+        if not self._rests.stops:  # a step that waits for an answer must not keep the desk from the stops it watches
+            asking = tuple(one for step in asking for one in (("stops", lambda: self._protect_all(lease)), step))
+        steps = run_steps(before + asking)
         if any(step.lost for step in steps if step.name in HEARS):
             self._audited = None  # the line was down: the first round that hears the venue again looks at everything
         book = self._log.refresh()
-        return StepReport(self._clock.market(), steps, tuple(book.unprotected()))
+        return StepReport(self._clock.market(), steps, tuple(book.unprotected(self._unwatched(book))))
+
+    def _unwatched(self, book: Book) -> Container[str]:
+        if not book.stops_watched:
+            return ()
+        most_s = self._judge.policy(book).max_quote_age_s
+        return unwatched(book, self._market.quote, now=self._clock.market(), most_s=most_s)
 
     def _audit(self, lease: Lease | None) -> None:
         """At start before anything else, after every reconnect, then every minute: orders, transfers and balances."""

@@ -1,6 +1,6 @@
 """Book: everything the desk holds now. Only `fold` changes it; everyone else reads."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -69,6 +69,7 @@ class Book(Struct):
     feed: str = ""
     ledger_id: str = ""  # in the ids of its orders at an exchange
     synthetic: bool = False
+    stops_watched: bool = False  # they cannot rest at the venue: the desk sells when the price is there
     quote: str = ""
     policy: str = ""  # hash of the limits in force
     policy_text: str = ""
@@ -151,15 +152,22 @@ class Book(Struct):
         held = {symbol for symbol, position in self.positions.items() if not position.dust}
         return held | {order.symbol for order in self.live() if order.role is Role.ENTRY}
 
-    def unprotected(self) -> list[str]:
-        """Symbols whose position should rest on a stop and has none live now."""
+    @property
+    def with_stops(self) -> list[str]:
+        """Symbols whose position has a stop; dust needs none."""
         return [
             symbol
             for symbol, position in self.positions.items()
-            if not position.dust
-            and position.levels.stop_price is not None
-            and not any(order.role is Role.STOP for order in self.live(symbol))
+            if not position.dust and position.levels.stop_price is not None
         ]
+
+    def unprotected(self, unwatched: Container[str] = ()) -> list[str]:
+        """Symbols whose position should rest on a stop and has none live now; where the desk keeps the stops, those
+        whose price nobody watches, ``unwatched``.
+        """
+        if self.stops_watched:
+            return [symbol for symbol in self.with_stops if symbol in unwatched]
+        return [s for s in self.with_stops if not any(order.role is Role.STOP for order in self.live(s))]
 
 
 FLAT = Position(owner=Source.OPERATOR)

@@ -118,6 +118,12 @@ class PeakRaised(Event, frozen=True, tag="peak_raised"):
     peak: Decimal
 
 
+class StopsWatched(Event, frozen=True, tag="stops_watched"):
+    """Who keeps the stops from here on: the desk (``watched``), because they cannot rest at the venue, or the venue."""
+
+    watched: bool
+
+
 class OwnerChanged(Event, frozen=True, tag="owner_changed"):
     """The chat took over a position of the loop by adding to it or closing part of it."""
 
@@ -300,6 +306,7 @@ AnyEvent = (
     | TakenOver
     | ExitsChanged
     | PeakRaised
+    | StopsWatched
     | OwnerChanged
     | StateChanged
     | Armed

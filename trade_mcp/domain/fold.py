@@ -59,6 +59,8 @@ def fold(book: Book, seq: int, event: e.Event) -> None:
         case e.PeakRaised(symbol=symbol, peak=peak):
             position = book.positions[symbol]
             book.positions[symbol] = structs.replace(position, levels=position.levels.raised(peak))
+        case e.StopsWatched(watched=watched):
+            book.stops_watched = watched
         case e.OwnerChanged(symbol=symbol, owner=owner):
             book.positions[symbol] = structs.replace(book.positions[symbol], owner=owner)
         case e.DustBooked(symbol=symbol, at=at):

@@ -6,13 +6,15 @@ nothing. A sentence about a problem has no number in it that runs: the same prob
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 
 from msgspec import Struct
 
 from trade_mcp.desk.trading import Trading
+from trade_mcp.desk.watched import NOBODY, unwatched
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, LedgerBusy, LedgerError
 from trade_mcp.domain.events import TradingState
@@ -118,12 +120,14 @@ def health(
     beats = heartbeats.all()
     held = {holder.name: holder.holder for holder in leases.held() if holder.name in ROLES}
     done = ticks(ledger.engine, expected.step, now=market_at)
+    bare = unprotected(book, feed, beats, now=market_at)
     found = [
         *ledger_problems(ledger.engine),
         *watcher_problems(held, beats),
         *loop_problems(held, beats, done, expected),
         *price_problems(feed, book, expected.symbols, now=market_at),
         *book_problems(book, state, reason),
+        *stop_problems(bare),
         *waiting_problems(book, now=clock.real()),
         *program_problems(beats, installed=installed_code(clock.boot())),
         *clock_problems(beats),
@@ -144,7 +148,7 @@ def health(
         programs=tuple(_program(beat) for beat in beats),
         leases=held,
         ticks=done,
-        unprotected=tuple(book.unprotected()),
+        unprotected=tuple(bare),
         breaks=dict(book.breaks),
         found=tuple(found),
     )
@@ -206,13 +210,27 @@ def price_problems(feed: Feed, book: Book, symbols: tuple[str, ...], *, now: dat
 
 
 def book_problems(book: Book, state: TradingState, reason: str) -> Iterator[Problem]:
-    """What keeps the desk from entries, and positions that nothing protects."""
+    """What keeps the desk from entries."""
     if state is not TradingState.ACTIVE:
         yield Problem(f"trading is {state}", failing=False, why=reason)
-    for symbol in book.unprotected():
-        yield Problem(f"{symbol} has no live stop")
     for currency, why in book.breaks.items():
         yield Problem(f"no entries in {currency}", failing=False, why=why)
+
+
+def unprotected(book: Book, feed: Feed, beats: list[Heartbeat], *, now: datetime) -> dict[str, str]:
+    """Positions that no stop protects now; and why not, where the desk watches the stops itself."""
+    if not book.stops_watched:
+        return dict.fromkeys(book.unprotected(), "")
+    if not beating("watch", beats):
+        return dict.fromkeys(book.with_stops, NOBODY)
+    most_s = parse_policy(book.policy_text).max_quote_age_s
+    return unwatched(book, partial(feed.quote, now=now), now=now, most_s=most_s)
+
+
+def stop_problems(bare: Mapping[str, str]) -> Iterator[Problem]:
+    """Positions that nothing protects, by `unprotected`."""
+    for symbol, why in bare.items():
+        yield Problem(f"{symbol} has no live stop", why=why)
 
 
 def waiting_problems(book: Book, *, now: datetime) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """Portfolio: what the desk holds and what it is worth, from the book and a price for each symbol."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,7 +11,7 @@ from trade_mcp.domain.book import Book
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.instrument import ZERO
-from trade_mcp.domain.order import Role, Source
+from trade_mcp.domain.order import Source
 from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock
 from trade_mcp.risk.standing import sound, standing
@@ -34,7 +34,7 @@ class Holding(Struct, frozen=True, gc=False, kw_only=True):
     break_even: Decimal | None  # once the price was there, the stop is at the entry plus fees
     ladder: tuple[tuple[Decimal, Decimal], ...]  # (share, price) sold before the target
     until: datetime | None  # closed then
-    protected: bool  # a stop order lives
+    protected: bool  # a stop order lives, or the desk watches the stop now
     owner: Source
     strategy: str
     entry_id: str
@@ -82,19 +82,27 @@ class Prices(Protocol):
 class Portfolio:
     """What the desk holds, at the prices of now."""
 
-    def __init__(self, ledger: Log, prices: Prices, clock: Clock):
-        self._log, self._prices, self._clock = ledger, prices, clock
+    def __init__(
+        self, ledger: Log, prices: Prices, clock: Clock, *, bare: Callable[[Book], Iterable[str]] = Book.unprotected
+    ):
+        self._log, self._prices, self._clock, self._bare = ledger, prices, clock, bare
 
     def __call__(self) -> Snapshot:
         """The desk's bucket now, with everything other processes committed."""
         book = self._log.refresh()
-        return snapshot(book, self._prices.marks(book.positions), as_of=self._clock.market())
+        marks = self._prices.marks(book.positions)
+        return snapshot(book, marks, as_of=self._clock.market(), bare=self._bare(book))
 
 
-def snapshot(book: Book, marks: Mapping[str, Decimal], *, as_of: datetime | None) -> Snapshot:
-    """What ``book`` is worth at ``marks`` (the price each position could be sold at, by symbol)."""
+def snapshot(
+    book: Book, marks: Mapping[str, Decimal], *, as_of: datetime | None, bare: Iterable[str] | None = None
+) -> Snapshot:
+    """What ``book`` is worth at ``marks`` (the price each position could be sold at, by symbol). ``bare``: positions
+    that no stop protects, if more is known of it than the book says.
+    """
     now = standing(book, marks)
-    holdings = tuple(_holding(book, symbol, marks.get(symbol)) for symbol in sorted(book.positions))
+    bare = sorted(book.unprotected() if bare is None else bare)
+    holdings = tuple(_holding(book, symbol, marks.get(symbol), bare=bare) for symbol in sorted(book.positions))
     equity = now.equity
     cost = sum((holding.cost for holding in holdings), ZERO)
     return Snapshot(
@@ -118,12 +126,12 @@ def snapshot(book: Book, marks: Mapping[str, Decimal], *, as_of: datetime | None
         heat=_ratio(now.heat, equity),
         positions=holdings,
         unpriced=now.unpriced,
-        unprotected=tuple(sorted(book.unprotected())),
+        unprotected=tuple(bare),
         external=dict(book.external),
     )
 
 
-def _holding(book: Book, symbol: str, mark: Decimal | None) -> Holding:
+def _holding(book: Book, symbol: str, mark: Decimal | None, *, bare: Collection[str]) -> Holding:
     position: Position = book.positions[symbol]
     priced = mark is not None and sound(mark)
     value = position.size * mark if priced and mark is not None else None
@@ -141,7 +149,7 @@ def _holding(book: Book, symbol: str, mark: Decimal | None) -> Holding:
         break_even=position.levels.even_at,
         ladder=position.levels.rungs,
         until=position.levels.until,
-        protected=any(order.role is Role.STOP for order in book.live(symbol)),
+        protected=symbol in book.with_stops and symbol not in bare,
         owner=position.owner,
         strategy=position.strategy,
         entry_id=position.entry_id,

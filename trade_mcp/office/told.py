@@ -48,6 +48,8 @@ def told(event: e.Event) -> str:
             return f"{source} set its exits: {_levels(levels)}"
         case e.PeakRaised(peak=peak):
             return f"its best price rose to {number(peak)}"
+        case e.StopsWatched(watched=watched):
+            return "the desk watches all stops from here on" if watched else "stops rest at the venue from here on"
         case e.OwnerChanged(owner=owner):
             return f"it belongs to {owner} from here on"
         case e.DustBooked(size=size):

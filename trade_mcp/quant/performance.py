@@ -13,7 +13,8 @@ from trade_mcp.quant.measure import Measure, few, nothing
 
 MIN_TRADES = 5  # closed ones, until a ratio of them says anything
 
-DERIVED = {"-rung-": "ladder", "-time-": "time", "-take-": "target"}  # in the ids of closes the desk makes by itself
+# In the ids of closes that the desk makes by itself.
+DERIVED = {"-rung-": "ladder", "-time-": "time", "-take-": "target", "-stop-": "stop"}
 CLOSED_BY = {Source.LOOP: "loop", Source.MODEL: "model", Source.OPERATOR: "operator", Source.EXIT: "market exit"}
 
 

@@ -19,7 +19,6 @@ NEEDED: Mapping[str, str] = {  # ccxt's method -> what it is for
     "fetchMyTrades": "ask for fills",
     "fetchBalance": "ask for balances",
 }
-NO_STOPS = "its stops do not rest where they can be followed until they are filled"
 UNTRIED = "its fills, ids and clock were never tried with this desk"
 IOC, FOK, POST_ONLY = "IOC", "FOK", "PO"  # ccxt's names of times in force
 PLAIN = r"[A-Za-z0-9_-]{1,36}"
@@ -62,7 +61,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """What one exchange can do for the desk on spot."""
 
     missing: tuple[str, ...]  # why the desk does not trade there; () if it does
-    stops: bool  # stops rest at the exchange
+    stops: bool  # stops rest at the exchange; else the desk watches them
     pairs: bool  # stop and target rest as one OCO; else the desk watches the target
     take_profits: bool
     post_only: bool
@@ -74,6 +73,11 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     @property
     def watched(self) -> tuple[str, ...]:
         """What does not rest at the exchange and is watched by the desk, for people to read."""
+        if not self.stops:
+            return (
+                "stops (nothing rests; if the desk does not run, nothing sells)",
+                "targets, trailing stops and break-even moves (the desk sells when the price is there)",
+            )
         found = ["trailing stops and break-even moves (a plain stop rests, and is moved)"]
         if not self.pairs:
             found.append("targets (the stop rests alone; the desk sells when the price is there)")
@@ -85,16 +89,15 @@ def capabilities(name: str, has: Mapping[str, Any], features: Mapping[str, Any])
     dialect = KNOWN.get(name, Dialect())
     places: Mapping[str, Any] = features.get("createOrder") or {}
     missing = [f"ccxt cannot {what} there" for method, what in NEEDED.items() if not has.get(method)]
-    if not (places.get("stopLossPrice") and dialect.stops):
-        missing.append(NO_STOPS)
     if not dialect.tried:
         missing.append(UNTRIED)
     times: Mapping[str, Any] = places.get("timeInForce") or {}
+    stops = bool(places.get("stopLossPrice")) and dialect.stops
     return Capabilities(
         missing=tuple(missing),
-        stops=bool(places.get("stopLossPrice")) and dialect.stops,
-        pairs=dialect.pairs,
-        take_profits=bool(places.get("takeProfitPrice")),
+        stops=stops,
+        pairs=stops and dialect.pairs,
+        take_profits=stops and bool(places.get("takeProfitPrice")),
         post_only=bool(times.get(POST_ONLY)),
         market_buys=not places.get("marketBuyRequiresPrice"),
         times=frozenset(time for time in (IOC, FOK) if times.get(time)),

@@ -49,7 +49,7 @@ class CcxtVenue:
         self.exchange, self._clock, self._symbols = exchange, clock, tuple(symbols)
         features = exchange.reads.features.get("spot") or {}
         self.can: Capabilities = capabilities(exchange.name, exchange.reads.has, features)
-        self.rests = Rests(trailing=False, pairs=self.can.pairs)
+        self.rests = Rests(stops=self.can.stops, trailing=False, pairs=self.can.pairs)
         self.cancel_timer = self.can.dialect.cancel_timer
         self.grace_s = TIMEOUT_S + self.can.dialect.late_s + MARGIN_S
         self.names = Names(self.can.dialect)
@@ -82,7 +82,7 @@ class CcxtVenue:
         if markets is not self._markets:
             fees, mode = self.exchange.fees(self._symbols), self.exchange.reads.precisionMode
             with ccxt_reports.understood("what trades there"):
-                self._closed = ccxt_reports.closed(markets.spot, pairs=self.can.pairs)
+                self._closed = ccxt_reports.closed(markets.spot, stops=self.can.stops, pairs=self.can.pairs)
                 self._instruments = ccxt_reports.instruments(markets.spot, mode, fees)
             self._markets = markets
         return self._instruments

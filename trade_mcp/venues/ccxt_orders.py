@@ -58,6 +58,10 @@ def check(order: Order, instrument: Instrument, can: Capabilities, *, closed: st
             "a trailing_stop does not rest at this exchange",
             hint="set_exits with trailing: the desk moves a plain stop behind the price",
         )
+    if order.type in (OrderType.STOP, OrderType.STOP_LIMIT) and not can.stops:
+        raise VenueRejected(
+            f"{order.type} orders do not rest at this exchange", hint="the desk watches the stops of positions itself"
+        )
     if order.type is OrderType.TAKE_PROFIT and not can.take_profits:
         raise VenueRejected(
             "take_profit orders do not rest at this exchange", hint="a limit order above the price does"

@@ -164,15 +164,17 @@ def instruments(markets: Iterable[Row], mode: int, fees: Mapping[str, Row]) -> d
     return found
 
 
-def closed(markets: Iterable[Row], *, pairs: bool) -> dict[str, str]:
-    """Symbols that take no entries, and why: what could not be protected is not bought."""
+def closed(markets: Iterable[Row], *, stops: bool, pairs: bool) -> dict[str, str]:
+    """Symbols that take no entries, and why: what could not be protected is not bought. ``stops`` and ``pairs``: what
+    is to rest there.
+    """
     found: dict[str, str] = {}
     for market in markets:
         own = market.get("info") or {}
         types = own.get("orderTypes")
         if market.get("active") is False:
             found[market["symbol"]] = "is halted or delisted at the exchange"
-        elif types is not None and "STOP_LOSS" not in types:
+        elif stops and types is not None and "STOP_LOSS" not in types:
             found[market["symbol"]] = "has no stops at the exchange: a position could not be protected"
         elif pairs and own.get("ocoAllowed") is False:
             found[market["symbol"]] = "takes no stop and target together at the exchange"

@@ -6,7 +6,7 @@ waits for a network, or needs a program that runs.
 
 from collections.abc import Callable
 
-from trade_mcp.cli.checks.desk import feed, outbox, policy, positions, state, venue
+from trade_mcp.cli.checks.desk import feed, outbox, policy, positions, state, stops, venue
 from trade_mcp.cli.checks.ledger import chain, projections, schema, writable
 from trade_mcp.cli.checks.machine import clock, disk, file_handles, filesystem, permissions, secrets
 from trade_mcp.cli.checks.patient import Finding, Patient
@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[Patient], Finding | None], ...] = (
     venue,
     state,
     positions,
+    stops,
     leases,
     watcher,
     loop,

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from trade_mcp.cli.checks.patient import Finding, Patient, fail, of_problems, ok, warn
 from trade_mcp.domain.errors import TradeError
 from trade_mcp.domain.events import TradingState
-from trade_mcp.office.health import price_problems
+from trade_mcp.office.health import beating, price_problems
 from trade_mcp.risk.policy import differences, parse_policy
 from trade_mcp.store import outbox as messages
 from trade_mcp.store.flag import HaltFlag
+from trade_mcp.venues.capabilities import KNOWN, Dialect
 from trade_mcp.venues.paper_look import look
 
 
@@ -80,11 +81,24 @@ def positions(patient: Patient) -> Finding | None:
     """Whether every position that should rest on a stop does."""
     if patient.engine is None:
         return None
-    bare = patient.book.unprotected()
+    unwatched = () if beating("watch", patient.beats) else patient.book.with_stops
+    bare = patient.book.unprotected(unwatched)
     if bare:
         return fail(f"no live stop: {', '.join(bare)}", "start the watcher: trade-mcp watch")
     held = sum(not position.dust for position in patient.book.positions.values())
     return ok(f"{held} positions, none without its stop")
+
+
+def stops(patient: Patient) -> Finding:
+    """Whether stops rest at the venue, or nothing sells while the desk does not run."""
+    desk = patient.settings.desk
+    where = desk.venue if desk.venue != "ccxt" else str(desk.exchange)
+    if desk.venue != "ccxt" or KNOWN.get(where, Dialect()).stops:
+        return ok(f"stops rest at the venue, {where}")
+    return warn(
+        f"no stop rests at {where}: the desk watches them, and if it does not run, nothing sells",
+        "keep `trade-mcp up` running, and hear of it when it does not (docs/live.md)",
+    )
 
 
 def outbox(patient: Patient) -> Finding | None:

@@ -1,0 +1,35 @@
+"""Watched: whether the stops that the desk keeps itself do their work: there is a price, and a sale comes about."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from trade_mcp.domain.book import Book
+from trade_mcp.domain.errors import FeedError, UnknownSymbol
+from trade_mcp.domain.market import Quote
+
+NOBODY = "the desk watches it, and nobody does now"
+NO_PRICE = "the desk watches it, and its price is not known"
+OLD_PRICE = "the desk watches it, and there is no new price"
+REACHED = "the desk watches it, the price is there, and it is not sold yet"
+
+
+def unwatched(book: Book, quote: Callable[[str], Quote], *, now: datetime, most_s: float) -> dict[str, str]:
+    """Of the positions with a stop those that no watcher could sell at it, or has not yet, and why. ``most_s`` is how
+    long the next price may be overdue.
+    """
+    found = {}
+    for symbol in book.with_stops:
+        if why := _why(book, symbol, quote, now=now, most_s=most_s):
+            found[symbol] = why
+    return found
+
+
+def _why(book: Book, symbol: str, quote: Callable[[str], Quote], *, now: datetime, most_s: float) -> str:
+    try:
+        seen = quote(symbol)
+    except (FeedError, UnknownSymbol):
+        return NO_PRICE
+    stop = book.position(symbol).levels.stop_price
+    if stop is not None and seen.bid <= stop:
+        return REACHED
+    return OLD_PRICE if seen.overdue_s(now) > most_s else ""

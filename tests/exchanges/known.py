@@ -17,7 +17,7 @@ TRANSLATORS: dict[str, type[Translator]] = {}
 def exchange_at(translator: Translator, folder: Path, account: Account | None = None) -> Exchange:
     """Unmodified ccxt of the exchange, pointed at ``translator``; without an account it is asked for prices alone."""
     account = account or Account("", "")
-    return Exchange(
+    exchange = Exchange(
         translator.exchange,
         clock=LiveClock(),
         folder=folder,
@@ -26,6 +26,9 @@ def exchange_at(translator: Translator, folder: Path, account: Account | None = 
         passphrase=account.passphrase,
         url=translator.url,
     )
+    for client in (exchange.reads, exchange.entries, exchange.exits):
+        client.enableRateLimit = False  # a translator counts no requests, and nobody waits for it
+    return exchange
 
 
 def venue_at(translator: Translator, folder: Path, account: Account | None = None) -> CcxtVenue:

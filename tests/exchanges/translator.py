@@ -46,6 +46,10 @@ class Asked(Struct, frozen=True):
         """Query and form."""
         return dict(parse_qsl(f"{self.query}&{self.body}", keep_blank_values=True))
 
+    def all_of(self, name: str) -> list[str]:
+        """A query's parameter that may be there more than once."""
+        return [value for each, value in parse_qsl(self.query) if each == name]
+
     @property
     def content(self) -> Json:
         """The body as JSON."""
@@ -128,11 +132,13 @@ class Translator:
         return self._told(self._http.get(f"/api/v3/{path}", params=params))
 
     def private(self, account: Account, method: str, path: str, **params: Any) -> Json:
-        """``private(account, "POST", "order", ...)``: the same with the account's signature. Raises Refused."""
+        """``private(account, "POST", "order", ...)``: the same with the account's signature. A path that begins with
+        "/" is taken as it is. Raises Refused."""
         signed = urlencode({name: value for name, value in params.items() if value is not None})
         signed += f"&timestamp={int(time.time() * 1000)}&recvWindow=60000"
         signature = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).hexdigest()
-        url = f"/api/v3/{path}?{signed}&signature={signature}"
+        address = path if path.startswith("/") else f"/api/v3/{path}"
+        url = f"{address}?{signed}&signature={signature}"
         return self._told(self._http.request(method, url, headers={"X-MBX-APIKEY": account.key}))
 
     @staticmethod

@@ -100,6 +100,7 @@ def order(order_id: str, side: Side = Side.BUY, size: str = "1", **given: Any) -
         "at": START,
         "real_at": now,
         "send_by": now + timedelta(minutes=1),
+        "worst_price": Decimal(110 if side is Side.BUY else 0),  # what the desk has reserved for a purchase
     }
     return Order(order_id=order_id, side=side, size=Decimal(size), **(usual | given))
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from exchanges.coinbase import Coinbase
 from exchanges.translator import Account, Translator, serving
 from practice.running import Running
 from trade_mcp.clock import LiveClock
@@ -11,7 +12,7 @@ from trade_mcp.venues.ccxt import CcxtVenue
 from trade_mcp.venues.exchange import Exchange
 from venues.bars import BTC, ETH
 
-TRANSLATORS: dict[str, type[Translator]] = {}
+TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase}
 
 
 def exchange_at(translator: Translator, folder: Path, account: Account | None = None) -> Exchange:

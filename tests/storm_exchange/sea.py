@@ -5,7 +5,7 @@ The exchange misbehaves on command (its control port). A desk can be thrown away
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -19,6 +19,7 @@ from trade_mcp.feeds.replay import replay_feed
 from trade_mcp.ports import Balance
 from trade_mcp.settings import load_settings
 from trade_mcp.venues.ccxt import CcxtVenue
+from venues.stopless import stopless
 
 START = BEGIN + STEP * WARM
 CASH = D(10_000)
@@ -144,16 +145,22 @@ def sea(
     eth: Bars | None = None,
     volume: float = 100_000.0,
     holdings: str = "",
+    stops: bool = True,
     **sections: dict[str, Any],
 ) -> Iterator[Sea]:
-    """A sea in ``folder``. ``holdings``: what the account holds beside CASH, as "BTC=2"; ``sections`` are settings."""
+    """A sea in ``folder``. ``holdings``: what the account holds beside CASH, as "BTC=2"; ``stops``: they rest at the
+    exchange, else the desks watch them; ``sections`` are settings.
+    """
     files = [candle_file(folder, bars or flat(400), volume=volume)]
     if eth is not None:
         files.append(candle_file(folder, eth, "ETH", volume))
     account = f"{KEY}:{SECRET}:USDT={CASH}" + (f",{holdings}" if holdings else "")
     feed = replay_feed(files, warmup=2, start=START)
     late = Late()
-    with running(folder, feed=feed, accounts=(account,), speed=0.0, start=START, real=late.real) as exchange:
+    with (
+        nullcontext() if stops else stopless(),
+        running(folder, feed=feed, accounts=(account,), speed=0.0, start=START, real=late.real) as exchange,
+    ):
         world = Sea(folder, ledger, files, exchange, late=late, sections=sections)
         try:
             yield world

@@ -68,12 +68,12 @@ def faults(chance: random.Random) -> list[dict[str, Any]]:
 class ExchangeStorm(Storm):
     """One seed: what happens next is drawn."""
 
-    def __init__(self, at_sea: AtSea, seed: int):
+    def __init__(self, at_sea: AtSea, seed: int, *, stops: bool = True):
         self.chance = random.Random(seed)
         volume = self.chance.choice([300.0, 3000.0, 100_000.0])  # a tenth of it may fill in a bar
         bars, ether = walk(self.chance), walk(self.chance)
         holdings = self.chance.choice(["", "BTC=2"])
-        self.sea = at_sea(bars, eth=ether, volume=volume, holdings=holdings, limits=LIMITS)
+        self.sea = at_sea(bars, eth=ether, volume=volume, holdings=holdings, stops=stops, limits=LIMITS)
         self.desks = [(self.sea.desk(), None), (self.sea.desk(), None)]  # type: ignore[assignment]
         self.number = self.hands = 0
 
@@ -149,8 +149,8 @@ class ExchangeStorm(Storm):
         return app
 
 
-def weather(at_sea: AtSea, seed: int, steps: int = STEPS) -> None:
-    storm = ExchangeStorm(at_sea, seed)
+def weather(at_sea: AtSea, seed: int, steps: int = STEPS, *, stops: bool = True) -> None:
+    storm = ExchangeStorm(at_sea, seed, stops=stops)
     for _ in range(steps):
         storm.step()
     at_rest(storm.calm(), storm.sea.books)
@@ -158,3 +158,7 @@ def weather(at_sea: AtSea, seed: int, steps: int = STEPS) -> None:
 
 def test_after_any_storm_book_and_exchange_agree(at_sea: AtSea, storm_seed: int) -> None:
     weather(at_sea, storm_seed)
+
+
+def test_so_they_do_where_the_desk_watches_the_stops(at_sea: AtSea, storm_seed: int) -> None:
+    weather(at_sea, storm_seed, stops=False)

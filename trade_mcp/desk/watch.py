@@ -72,7 +72,7 @@ class Watch:
             ("spill", lambda: self._gate.inkless.import_spill(lease)),
         )
         asking: tuple[NamedStep, ...] = (
-            ("fills", lambda: self._reconcile.fills(lease)),
+            ("fills", lambda: self._fills(lease)),
             ("pending", self._reconcile.pending),
             ("audit", lambda: self._audit(lease)),
             ("peaks", lambda: self._raise_peaks(lease)),
@@ -97,6 +97,11 @@ class Watch:
         most_s = self._judge.policy(book).max_quote_age_s
         return unwatched(book, self._market.quote, now=self._clock.market(), most_s=most_s)
 
+    def _fills(self, lease: Lease | None) -> None:
+        """What is not written down yet left by us: until it is, its fills would be another hand's."""
+        self._gate.inkless.import_spill(lease)
+        self._reconcile.fills(lease)
+
     def _audit(self, lease: Lease | None) -> None:
         """At start before anything else, after every reconnect, then every minute: orders, transfers and balances."""
         now = self._clock.boot()
@@ -104,7 +109,7 @@ class Watch:
             self._audited = now  # if the line is lost, it is taken back
             all_of(lambda: self._reconcile.audit(lease), lambda: self._reconcile.balances(lease))
         elif self._reconcile.breaks.due():
-            self._reconcile.fills(lease)  # what filled since the round began is no break
+            self._fills(lease)  # what filled since the round began is no break
             self._reconcile.balances(lease)
 
     def _raise_peaks(self, lease: Lease | None) -> None:

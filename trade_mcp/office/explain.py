@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from trade_mcp.domain import events as e
 from trade_mcp.domain.errors import BadInput
+from trade_mcp.domain.exits import levels
 from trade_mcp.domain.order import Order, OrderRequest, Role, Source
 from trade_mcp.office.told import beside, told
 from trade_mcp.quant.performance import Trade, trades_of
@@ -86,7 +87,7 @@ def explain(ledger: Log, order_id: str) -> Story:
         policy=first.policy,
         code=first.code,
         trade=trade,
-        risked=None if trade is None else _risked(trade, entries),
+        risked=None if trade is None else _risked(trade, entries, opened),
         lines=_lines(entries),
     )
 
@@ -109,10 +110,12 @@ def _refused(ledger: Log, own: list[Entry], refusal: e.OrderRefused) -> Story:
     )
 
 
-def _risked(trade: Trade, entries: list[Entry]) -> Decimal | None:
-    """What the trade would have lost at its first stop."""
+def _risked(trade: Trade, entries: list[Entry], opened: Order) -> Decimal | None:
+    """What the trade would have lost at its first stop; one that never rested is as its entry asked for it."""
     stops = (entry.event.order for entry in entries if isinstance(entry.event, e.OrderPending))
     first = next((order.trigger_price for order in stops if order.role is Role.STOP), None)
+    if first is None and trade.entry is not None and opened.exits is not None:
+        first = levels(opened.exits, trade.entry).stop_price
     if first is None or trade.entry is None or first >= trade.entry:
         return None
     return (trade.entry - first) * trade.size

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 NEEDED: Mapping[str, str] = {  # ccxt's method -> what it is for
     "createOrder": "place orders",
@@ -24,14 +24,29 @@ IOC, FOK, POST_ONLY = "IOC", "FOK", "PO"  # ccxt's names of times in force
 PLAIN = r"[A-Za-z0-9_-]{1,36}"
 
 
+class Listing(Struct, frozen=True, kw_only=True):
+    """A list that comes in pages with a cursor: see ccxt_lists."""
+
+    endpoint: str  # ccxt's name of it
+    rows: str  # where the rows stand in an answer
+    parse: str  # ccxt's parser of one
+    symbol: str = "product_ids"  # the parameter for the market, and for the time from which on
+    since: str
+    limit: int  # rows in a page
+    given: Mapping[str, Any] = {}
+
+
 class Dialect(Struct, frozen=True, kw_only=True):
     """What ccxt does not say of an exchange. The defaults are the careful ones."""
 
     client_id: str = r"[a-z0-9]{32}"  # client ids that it takes as they are; every other id goes as 32 hex digits
+    client_id_as: str = "clientOrderId"  # the parameter in which ccxt passes it on
     finds_ours: bool = False  # one order can be asked for by our id; else it is looked for in lists
     stops: bool = False  # a stop sells at the market, and keeps its id when it is reached, so that its fills are found
     pairs: bool = False  # an OCO through the raw endpoint of the exchange
     trade_ids: bool = False  # trades can be asked for after the id of one, and by their order's id
+    trades_of: str = ""  # the parameter that asks for the trades of one order, in the list of trades
+    lists: Mapping[str, Listing] = {}  # "trades", "open" orders; others are looked through for an order, in turn
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
     tried: bool = False  # against an exchange that speaks like it; else the desk does not trade there
@@ -48,12 +63,41 @@ BINANCE = Dialect(
     poll_s=1.0,
     tried=True,
 )
+_ORDERS = Listing(
+    endpoint="v3_private_get_brokerage_orders_historical_batch",
+    rows="orders",
+    parse="parse_order",
+    since="start_date",
+    limit=100,
+    given={"product_type": "SPOT"},
+)
+_FILLS = Listing(
+    endpoint="v3_private_get_brokerage_orders_historical_fills",
+    rows="fills",
+    parse="parse_trade",
+    since="start_sequence_timestamp",
+    limit=100,
+)
+_ENDED = ["FILLED", "CANCELLED", "EXPIRED", "FAILED"]
+COINBASE = Dialect(
+    client_id=PLAIN,
+    client_id_as="client_order_id",  # what it calls clientOrderId is thrown away by ccxt
+    trades_of="order_ids",
+    lists={
+        "trades": _FILLS,
+        "open": structs.replace(_ORDERS, given={"product_type": "SPOT", "order_status": ["OPEN"]}),
+        "all": _ORDERS,  # of every status, as far as anybody has written down
+        "ended": structs.replace(_ORDERS, given={"product_type": "SPOT", "order_status": _ENDED}),
+    },
+    late_s=150.0,  # a request's token lives for 120 s, by their clock; 30 s for clocks that differ
+    poll_s=1.0,
+)
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
     "bybit": Dialect(client_id=PLAIN, late_s=5.0),
     "kraken": Dialect(stops=True, cancel_timer=True),
     "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True, cancel_timer=True),
-    "coinbase": Dialect(client_id=PLAIN, late_s=120.0),  # its stops have a limit price, which can be passed by
+    "coinbase": COINBASE,  # its stops have a limit price, which can be passed by: the desk watches them
 }
 
 

@@ -7,7 +7,7 @@ reducing orders and cancels go through connections of their own.
 
 import difflib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from trade_mcp.domain.errors import BadConfig, NotOurs, OddAnswer, RefusedForTim
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
-from trade_mcp.venues import ccxt_orders, ccxt_reports, ccxt_transfers
+from trade_mcp.venues import ccxt_lists, ccxt_orders, ccxt_reports, ccxt_transfers
 from trade_mcp.venues.capabilities import Capabilities, capabilities
 from trade_mcp.venues.ccxt_changes import Changes
 from trade_mcp.venues.ccxt_names import Names
@@ -108,17 +108,20 @@ class CcxtVenue:
     def cancel(self, order: Order) -> Report:
         given = self._by_name(order) | self._apart(order.type)
         venue_id, doing = self._their_id(order), f"cancelling {order.order_id}"
+        refused: VenueRejected | None = None
         try:
             row: Row = self.exchange.call(Purpose.EXIT, "cancel_order", venue_id, order.symbol, given, doing=doing)
             with ccxt_reports.understood(doing):
                 if row.get("status") == "canceled" and ccxt_reports.exact(row.get("filled")) == order.filled:
                     return ccxt_reports.report(row, (), order_id=order.order_id)
         except VenueRejected as no:
-            if not isinstance(no.__cause__, ccxt.OrderNotFound):
-                raise
+            refused = no
         finally:
             self._changes.expect()
         report = self.order(order)  # gone before we came, or filled in part
+        lives = report is None or report.status is Status.WORKING
+        if refused is not None and lives and not isinstance(refused.__cause__, ccxt.OrderNotFound):
+            raise refused
         if report is None:
             raise VenueRejected(f"{order.order_id} is not known here")
         return report
@@ -127,11 +130,8 @@ class CcxtVenue:
         found = self._found(order)
         if found is None:
             return None
-        if not order.venue_id and (other := self._other(found, order)):
-            raise NotOurs(
-                f"{self.name} has another order by the id of {order.order_id}: {other}",
-                hint="it is not taken for ours; does another desk, or another ledger, trade on this account?",
-            )
+        if not order.venue_id:
+            self._need_ours(found, order)
         return self.report(found, known=order)
 
     def open_orders(self) -> Sequence[Report]:
@@ -157,7 +157,7 @@ class CcxtVenue:
             return (), ""
         try:
             with ccxt_reports.understood("transfers"):
-                return ccxt_transfers.since(self.exchange, cursor)
+                return ccxt_transfers.since(self.exchange, cursor, self._symbols)
         except VenueRejected as no:  # the key may not ask: what moves shows as a break, and a person says what it was
             log.warning("transfers are not told", error=no.message)
             return (), cursor
@@ -172,6 +172,11 @@ class CcxtVenue:
 
     def open_rows(self, symbol: str | None) -> list[Row]:
         """Orders that rest, as ccxt tells them; those with a trigger are asked for apart where they are kept apart."""
+        if listing := self.can.dialect.lists.get("open"):
+            asked_of = ccxt_lists.Asked(symbol=symbol)
+            return ccxt_lists.whole(
+                self.exchange, listing, asked_of, purpose=Purpose.ACCOUNT, doing="asking for open orders"
+            )
         asked: list[dict[str, Any]] = [{}, {"trigger": True}] if self.can.triggers_apart else [{}]
         rows: list[Row] = []
         for given in asked:
@@ -191,9 +196,11 @@ class CcxtVenue:
         self, symbol: str, *, since: int | None = None, purpose: Purpose = Purpose.ACCOUNT, **given: Any
     ) -> list[Row]:
         """The account's trades in ``symbol``, oldest first."""
-        rows: list[Row] = self.exchange.call(
-            purpose, "fetch_my_trades", symbol, since, None, given, doing=f"asking for trades in {symbol}"
-        )
+        doing = f"asking for trades in {symbol}"
+        if listing := self.can.dialect.lists.get("trades"):
+            asked = ccxt_lists.Asked(symbol=symbol, since=since, given=given)
+            return ccxt_lists.whole(self.exchange, listing, asked, purpose=purpose, doing=doing)
+        rows: list[Row] = self.exchange.call(purpose, "fetch_my_trades", symbol, since, None, given, doing=doing)
         return rows
 
     def report(self, row: Row, *, trades: Iterable[Row] | None = None, known: Order | None = None) -> Report:
@@ -280,11 +287,17 @@ class CcxtVenue:
         try:
             if answer.get("status") is not None:
                 return self.report(answer, known=order)
-            if (report := self.order(order)) is not None:  # many exchanges answer an id alone
-                return report
+            found = self._found(structs.replace(order, venue_id=str(answer.get("id") or "")))
+            if found is not None:  # many exchanges answer an id alone
+                self._need_ours(found, order)
+                return self.report(found, known=order)
+        except NotOurs:  # by its id alone nobody could tell
+            raise
         except VenueError as failure:
             log.warning("order placed, its fills not yet seen", order=order.order_id, error=failure.message)
         with ccxt_reports.understood(f"placing {order.order_id}"):
+            if not answer.get("id"):
+                raise ValueError("an order without an id")
             filled = ccxt_reports.exact(answer.get("filled")) or Decimal(0)
             return Report(order_id=order.order_id, venue_id=str(answer["id"]), status=Status.WORKING, filled=filled)
 
@@ -327,6 +340,14 @@ class CcxtVenue:
             raise OddAnswer(no.message, hint=no.hint) from no  # refused to tell: nobody knows
         return row
 
+    def _need_ours(self, row: Row, order: Order) -> None:
+        """Raises NotOurs where ``row`` is not what we sent as ``order``."""
+        if other := self._other(row, order):
+            raise NotOurs(
+                f"{self.name} has another order by the id of {order.order_id}: {other}",
+                hint="it is not taken for ours; does another desk, or another ledger, trade on this account?",
+            )
+
     def _other(self, row: Row, order: Order) -> str:
         """Why ``row`` is not what we sent as ``order``; "" if it may be. Times are compared as ages: clocks differ."""
         with ccxt_reports.understood(f"order {order.order_id}"):
@@ -344,6 +365,8 @@ class CcxtVenue:
         """The order by our id in the lists of an exchange that cannot be asked for it: open ones, then ended ones."""
         name = self.names.out(order.order_id)
         since = int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
+        if self.can.dialect.lists:
+            return next((row for row in self._listed_since(order, since) if row.get("clientOrderId") == name), None)
         has = self.exchange.reads.has
         ended = {"fetchOrders": "fetch_orders"} if has.get("fetchOrders") else ENDED
         for method in ("fetch_open_orders", *(method for name, method in ended.items() if has.get(name))):
@@ -354,12 +377,22 @@ class CcxtVenue:
                 return found  # type: ignore[no-any-return]
         return None
 
+    def _listed_since(self, order: Order, since: int) -> Iterator[Row]:
+        """Every order of its market in the lists of orders, one list after the other."""
+        asked, doing = ccxt_lists.Asked(symbol=order.symbol, since=since), f"looking for {order.order_id}"
+        for kind, listing in self.can.dialect.lists.items():
+            if kind != "trades":
+                for page in ccxt_lists.pages(self.exchange, listing, asked, purpose=_purpose(order), doing=doing):
+                    yield from page
+
     # Fills
 
     def _trades_of(self, row: Row, purpose: Purpose) -> list[Row]:
         symbol, venue_id = row["symbol"], str(row["id"])
         if self.can.dialect.trade_ids:
             return self.trades(symbol, purpose=purpose, orderId=venue_id)
+        if by := self.can.dialect.trades_of:
+            return self.trades(symbol, since=None, purpose=purpose, **{by: [venue_id]})
         since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
         rows = self.trades(symbol, since=since, purpose=purpose)
         return [each for each in rows if str(each.get("order")) == venue_id]

@@ -16,6 +16,10 @@ STATUSES = {
     "open": Status.WORKING,
     "PENDING_NEW": Status.WORKING,  # a leg that waits for another order to fill; ccxt has no word for it
     "canceling": Status.WORKING,
+    "PENDING": Status.WORKING,  # on its way to the book, or out of it; ccxt leaves Coinbase's own words
+    "QUEUED": Status.WORKING,
+    "CANCEL_QUEUED": Status.WORKING,
+    "EDIT_QUEUED": Status.WORKING,
     "closed": Status.FILLED,
     "canceled": Status.CANCELLED,
     "expired": Status.EXPIRED,
@@ -29,6 +33,7 @@ TYPES = {  # the exchange's own word, where ccxt keeps it; then ccxt's
     "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
     "TAKE_PROFIT": OrderType.TAKE_PROFIT,
 }
+HELD_UP = ("is_disabled", "view_only", "cancel_only", "post_only", "limit_only", "auction_mode")  # a market's own flags
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 MOST = Decimal(10) ** 12  # where an exchange names no maximum
 type Row = Mapping[str, Any]
@@ -69,6 +74,8 @@ def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
     reason = ""
     if status is Status.EXPIRED and filled == 0 and of_list(order):
         status, reason = Status.CANCELLED, "the other leg was filled"
+    if status is Status.FILLED and size is not None and filled < size:
+        status, reason = Status.CANCELLED, "the exchange calls it filled, with less than its size"
     return Report(
         order_id=order_id,
         venue_id=str(order["id"]),
@@ -107,6 +114,8 @@ def fill(
     size, price = exact(trade["amount"]), exact(trade["price"])
     if size is None or price is None or not trade.get("id"):
         raise ValueError("a trade without id, size or price")
+    if (kind := (trade.get("info") or {}).get("trade_type", "FILL")) != "FILL":
+        raise ValueError(f"{kind} of trade {trade['id']}: the exchange corrected it")
     paid = trade.get("fee") or {}
     fee = exact(paid.get("cost")) or ZERO
     base, _, quote = symbol.partition("/")
@@ -129,6 +138,8 @@ def fill(
 
 def balances(answer: Row) -> dict[str, Balance]:
     """All currencies of the account that are not zero."""
+    if isinstance(own := answer.get("info"), Mapping) and own.get("has_next") is True:
+        raise ValueError("a page of them is missing")
     found: dict[str, Balance] = {}
     for currency in answer["total"]:
         free, locked = exact(answer["free"].get(currency)), exact(answer["used"].get(currency))
@@ -174,6 +185,8 @@ def closed(markets: Iterable[Row], *, stops: bool, pairs: bool) -> dict[str, str
         types = own.get("orderTypes")
         if market.get("active") is False:
             found[market["symbol"]] = "is halted or delisted at the exchange"
+        elif held_up := next((flag for flag in HELD_UP if own.get(flag) is True), None):
+            found[market["symbol"]] = f"is {held_up.replace('_', ' ')} at the exchange"
         elif stops and types is not None and "STOP_LOSS" not in types:
             found[market["symbol"]] = "has no stops at the exchange: a position could not be protected"
         elif pairs and own.get("ocoAllowed") is False:

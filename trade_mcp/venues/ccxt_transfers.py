@@ -4,13 +4,14 @@ A transfer is dated when it was asked for and counts when it is done, which may 
 far, and the cursor holds what was told already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from trade_mcp.domain.errors import OddAnswer
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.ports import Transfer
 from trade_mcp.venues.ccxt_reports import exact, moment
@@ -19,6 +20,8 @@ from trade_mcp.venues.exchange_budget import Purpose
 
 BACK_MS = 7 * 86_400_000  # the longest that a transfer takes
 SIGNS: Mapping[str, int] = {"fetch_deposits": 1, "fetch_withdrawals": -1}
+DOING = "asking for transfers"
+MOST_PAGES = 100
 
 
 class Told(Struct, frozen=True):
@@ -33,16 +36,21 @@ def tells(exchange: Exchange) -> bool:
     return bool(has.get("fetchDeposits") and has.get("fetchWithdrawals")) and not exchange.sandbox
 
 
-def since(exchange: Exchange, cursor: str) -> tuple[Sequence[Transfer], str]:
-    """The transfers done since ``cursor`` ("": none, from now on) and the next cursor."""
+def since(exchange: Exchange, cursor: str, symbols: Sequence[str]) -> tuple[Sequence[Transfer], str]:
+    """The transfers done since ``cursor`` ("": none, from now on) and the next cursor. ``symbols`` are the desk's: what
+    an exchange tells by currency is asked for theirs.
+    """
     told = msgspec.json.decode(cursor, type=Told).ids if cursor else None
-    begin = exchange.now_ms() - BACK_MS
-    found: list[Transfer] = []
-    for method, sign in SIGNS.items():
-        rows = exchange.call(Purpose.ACCOUNT, method, None, begin, doing="asking for transfers")
-        found += [_transfer(row, sign) for row in rows if row.get("status") == "ok"]
+    currencies = {currency for symbol in symbols for currency in symbol.split("/")}
+    found = list(ROADS.get(exchange.name, _unified)(exchange, exchange.now_ms() - BACK_MS, currencies))
     after = msgspec.json.encode(Told(tuple(sorted(each.transfer_id for each in found)))).decode()
     return [each for each in found if told is not None and each.transfer_id not in told], after
+
+
+def _unified(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
+    for method, sign in SIGNS.items():
+        rows = exchange.call(Purpose.ACCOUNT, method, None, begin, doing=DOING)
+        yield from (_transfer(row, sign) for row in rows if row.get("status") == "ok")
 
 
 def _transfer(row: Mapping[str, Any], sign: int) -> Transfer:
@@ -54,3 +62,37 @@ def _transfer(row: Mapping[str, Any], sign: int) -> Transfer:
     assert at is not None, "ccxt dates every transfer"
     kind = "in" if sign > 0 else "out"
     return Transfer(f"{kind}-{row.get('id') or row.get('txid')}", row["currency"], sign * amount, at)
+
+
+def _coinbase(exchange: Exchange, begin: int, currencies: set[str]) -> Iterator[Transfer]:
+    """Whatever moved a wallet and was no trade, with the fees in the amounts. What ccxt asks for as deposits are those
+    of banks alone.
+    """
+    wallets = exchange.call(Purpose.ACCOUNT, "fetch_balance", doing=DOING)["info"]["accounts"]
+    for wallet in wallets:
+        if wallet["currency"] in currencies:
+            for row in _moves(exchange, wallet["uuid"], begin):
+                if row["status"] == "completed" and row["type"] != "advanced_trade_fill":
+                    at = moment(exchange.reads.parse8601(row["created_at"]))
+                    assert at is not None, "every move has its time"
+                    amount = exact(row["amount"]["amount"]) or ZERO
+                    yield Transfer(row["id"], row["amount"]["currency"], amount, at)
+
+
+def _moves(exchange: Exchange, wallet: str, begin: int) -> Iterator[Mapping[str, Any]]:
+    """Everything that moved a wallet since ``begin`` (ms), newest first, page by page."""
+    params = {"account_id": wallet, "limit": 100}
+    for _ in range(MOST_PAGES):
+        answer = exchange.call(Purpose.ACCOUNT, "v2_private_get_accounts_account_id_transactions", params, doing=DOING)
+        for row in answer["data"]:
+            if exchange.reads.parse8601(row["created_at"]) < begin:
+                return
+            yield row
+        after = (answer.get("pagination") or {}).get("next_starting_after")
+        if not after:
+            return
+        params = params | {"starting_after": after}
+    raise OddAnswer(f"{exchange.name} gave pages without an end when {DOING}", hint="it is asked again")
+
+
+ROADS: Mapping[str, Callable[[Exchange, int, set[str]], Iterator[Transfer]]] = {"coinbase": _coinbase}

@@ -49,6 +49,14 @@ SPOT_ONLY: dict[str, Any] = {
     "maxRetriesOnFailure": 0,
     "recvWindow": int(RECEIVE_WINDOW_S * 1000),
 }
+OWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "coinbase": {  # ccxt's defaults are an older API, whose balances are one page without what orders hold
+        "fetchMarkets": "fetchMarketsV3",
+        "fetchBalance": "v3PrivateGetBrokerageAccounts",
+        "fetchTime": "v3PublicGetBrokerageTime",
+    }
+}
+PEM = "-----BEGIN"
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +84,8 @@ class Exchange:
         self.has_key = bool(key and secret)
         self.clock = clock
         self.offset_ms = 0  # our clock minus the exchange's
+        if secret.startswith(PEM):  # an environment file has no lines of its own
+            secret = secret.replace("\\n", "\n")
         self._credentials = {"apiKey": key, "secret": secret, "password": passphrase}
         self._measured: float | None = None
         self._lock = threading.RLock()
@@ -264,7 +274,7 @@ class Exchange:
                 **self._credentials,
                 "timeout": int(TIMEOUT_S * 1000),
                 "enableRateLimit": self.budget.limit is None,  # where an exchange counts for us, its count is better
-                "options": SPOT_ONLY,
+                "options": {**SPOT_ONLY, **OWN_OPTIONS.get(self.name, {})},
             }
         )
         client.number = str  # exact: what ccxt parses stays the text that the exchange sent

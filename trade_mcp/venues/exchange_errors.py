@@ -6,6 +6,7 @@ unknown: the order may live there, and reconciliation finds out.
 """
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import ccxt
@@ -13,6 +14,14 @@ import requests
 
 from trade_mcp.domain.errors import VenueRejected, VenueUnreachable
 
+REFUSALS: Mapping[
+    str, re.Pattern[str]
+] = {  # refusals that ccxt has no name for; a duplicate is no refusal: it lives there
+    "coinbase": re.compile(
+        r'"success":\s*false(?!.*DUPLICATE).*"(error|preview_failure_reason|new_order_failure_reason)":\s*"(?!UNKNOWN)\w+"',
+        re.S,
+    ),
+}
 TOO_MANY_ORDERS = '"code":-1015'
 LONGEST = 240  # characters of the exchange's own words
 ADDRESS = re.compile(r"(https?://[^\s?]+)\?\S*")  # its query holds the signature
@@ -79,6 +88,8 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
     row = next((row for row in ERRORS if isinstance(error, row.kind)), None)
     status = response.status_code if response is not None else None
     certain = row.certain if row is not None else status is not None and 400 <= status < 500
+    if (known := REFUSALS.get(exchange)) is not None and known.search(str(error)):
+        certain = True
     if failure is not None or (status is not None and status >= 500):
         certain = False  # the answer broke off, or the server failed in the middle: either may have happened
     if certain:

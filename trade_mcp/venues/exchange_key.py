@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from trade_mcp.domain.errors import BadConfig, VenueRejected
-from trade_mcp.venues.exchange import Exchange
+from trade_mcp.venues.exchange import PEM, Exchange
 from trade_mcp.venues.exchange_budget import Purpose
 
 VARIABLES = {
@@ -68,6 +68,24 @@ def need_key(exchange: Exchange) -> None:
             f"to trade on {exchange.name} the desk needs its API key: {' and '.join(missing)} not set",
             hint="set it in the environment or the system's keyring; a key that may trade spot and not withdraw",
         )
+    if client.secret.startswith(PEM):
+        need_private_key(client.secret)
+
+
+def need_private_key(pem: str) -> None:
+    """Raises BadConfig where nobody can sign with ``pem``."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise BadConfig(
+            "TRADE_MCP_EXCHANGE_SECRET begins like a private key, and is none that can sign (EC P-256)",
+            hint="set the whole of it, from BEGIN to END; its line breaks may be written as \\n",
+        ) from None
 
 
 def rights(exchange: Exchange) -> Rights:

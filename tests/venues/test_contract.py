@@ -64,6 +64,7 @@ def moving(venue: CcxtVenue, practice: Running) -> Iterator[Stage]:
     yield Stage(venue, next_bar, whole_history=False)
     venue.close()
     practice.control.move_on((len(MARKET) - moved) * STEP.total_seconds())
+    practice.control.pardon()  # each stage has a whole minute's weight
 
 
 def translated_stage(name: str) -> Callable[[Path, pytest.FixtureRequest], Iterator[Stage]]:

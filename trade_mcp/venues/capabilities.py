@@ -25,14 +25,19 @@ PLAIN = r"[A-Za-z0-9_-]{1,36}"
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """A list that comes in pages with a cursor: see ccxt_lists."""
+    """A list that comes in pages: see ccxt_lists. Places in an answer are written with dots: "result.trades"."""
 
     endpoint: str  # ccxt's name of it
-    rows: str  # where the rows stand in an answer
+    rows: str  # where the rows stand in an answer: a list, or by their ids
     parse: str  # ccxt's parser of one
-    symbol: str = "product_ids"  # the parameter for the market, and for the time from which on
-    since: str
-    limit: int  # rows in a page
+    symbols: str = ""  # the parameter for markets; "": the list is of the whole account
+    since: str = ""  # the parameter for the time from which on; "": there is none
+    seconds: bool = False  # it takes seconds; else ISO 8601
+    limit: int = 0  # rows asked for in a page; 0: nobody can ask for more or fewer
+    turn: str = "cursor"  # the parameter that asks for the next page,
+    cursor: str = "cursor"  # and where its value stands in the page before
+    count: str = ""  # or where the number of all rows stands: then it says how many to pass over
+    ours: str = ""  # the parameter that asks for one order by our id
     given: Mapping[str, Any] = {}
 
 
@@ -67,6 +72,7 @@ _ORDERS = Listing(
     endpoint="v3_private_get_brokerage_orders_historical_batch",
     rows="orders",
     parse="parse_order",
+    symbols="product_ids",
     since="start_date",
     limit=100,
     given={"product_type": "SPOT"},
@@ -75,6 +81,7 @@ _FILLS = Listing(
     endpoint="v3_private_get_brokerage_orders_historical_fills",
     rows="fills",
     parse="parse_trade",
+    symbols="product_ids",
     since="start_sequence_timestamp",
     limit=100,
 )

@@ -1,16 +1,17 @@
-"""Lists: orders and trades of an exchange that gives them in pages with a cursor, whole.
+"""Lists: orders and trades of an exchange that gives them in pages, whole.
 
 ccxt's own methods give one page, and leave out in silence what stands under another name of the same pair. So these
-lists are asked for by their endpoint, page after page, and a row of another market is an answer that makes no sense.
+lists are asked for by their endpoint, page after page, as the exchange's `Listing` says.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from trade_mcp.domain.errors import OddAnswer
 from trade_mcp.venues.capabilities import Listing
+from trade_mcp.venues.ccxt_reports import understood
 from trade_mcp.venues.exchange import Exchange
 from trade_mcp.venues.exchange_budget import Purpose
 
@@ -36,25 +37,66 @@ def whole(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpos
 def pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpose, doing: str) -> Iterator[list[Row]]:
     """Page by page, in the exchange's order. Raises OddAnswer for pages without an end."""
     client = exchange.reads
-    params = {**listing.given, **asked.given, "limit": listing.limit}
-    if asked.symbol is not None:
-        params[listing.symbol] = [client.market(asked.symbol)["id"]]
-    if asked.since is not None:
-        params[listing.since] = client.iso8601(asked.since)
-    parse = getattr(client, listing.parse)
+    params = {**listing.given, **asked.given}
+    if listing.limit:
+        params["limit"] = listing.limit
+    if asked.symbol is not None and listing.symbols:
+        params[listing.symbols] = [client.market(asked.symbol)["id"]]
+    if asked.since is not None and listing.since:
+        params[listing.since] = asked.since // 1000 if listing.seconds else client.iso8601(asked.since)
     seen: set[str] = set()
+    passed = 0
     while len(seen) < MOST_PAGES:
         answer = exchange.call(purpose, listing.endpoint, params, doing=doing)
-        page = [parse(row) for row in answer[listing.rows]]
-        for row in page:
-            if asked.symbol not in (None, row["symbol"]):
-                raise OddAnswer(f"{exchange.name} answered with {row['symbol']} when {doing} in {asked.symbol}")
+        with understood(doing):
+            raw = _rows(answer, listing)
+            page = _of_market([getattr(client, listing.parse)(row) for row in raw], listing, asked.symbol)
+            passed += len(raw)
+            following = _following(answer, listing, passed, empty=not raw)
         yield page
-        cursor = str(answer.get("cursor") or "")
-        if not answer.get("has_next", cursor and page):
+        if following is None:
             return
-        if not cursor or cursor in seen:
+        if following in seen:
             break
-        seen.add(cursor)
-        params = {**params, "cursor": cursor}
+        seen.add(following)
+        params = {**params, listing.turn: following}
     raise OddAnswer(f"{exchange.name} gave pages without an end when {doing}", hint="it is asked again")
+
+
+def _rows(answer: Any, listing: Listing) -> list[Any]:
+    rows = _at(answer, listing.rows.split("."))
+    return [{**row, "id": name} for name, row in rows.items()] if isinstance(rows, Mapping) else list(rows)
+
+
+def _of_market(rows: list[Row], listing: Listing, symbol: str | None) -> list[Row]:
+    """Those of ``symbol``: a list that was asked for one market's rows has no others."""
+    if symbol is None:
+        return rows
+    found = [row for row in rows if row["symbol"] == symbol]
+    if listing.symbols and len(found) < len(rows):
+        raise ValueError(f"it has rows that are not of {symbol}")
+    return found
+
+
+def _following(answer: Any, listing: Listing, passed: int, *, empty: bool) -> str | None:
+    """What asks for the next page; None after the last. Raises ValueError where there should be more than there is."""
+    if listing.count:
+        total = int(_at(answer, listing.count.split(".")))
+        more = passed < total
+        if more and empty:
+            raise ValueError(f"it ends after {passed} of {total}")
+        return str(passed) if more else None
+    if not listing.cursor:
+        return None
+    *place, name = listing.cursor.split(".")
+    cursor = str(_at(answer, place).get(name) or "")
+    more = answer.get("has_next", cursor and not empty)
+    if more and not cursor:
+        raise ValueError("it has more, and does not say how to ask for it")
+    return cursor if more else None
+
+
+def _at(answer: Any, place: Sequence[str]) -> Any:
+    for name in place:
+        answer = answer[name]
+    return answer

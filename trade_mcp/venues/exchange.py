@@ -54,8 +54,14 @@ OWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "fetchMarkets": "fetchMarketsV3",
         "fetchBalance": "v3PrivateGetBrokerageAccounts",
         "fetchTime": "v3PublicGetBrokerageTime",
-    }
+    },
+    "bybit": {  # ccxt would ask what kind of account it is, with each client, in two requests before the first order
+        "enableUnifiedAccount": True,
+        "enableUnifiedMargin": False,
+        "unifiedMarginStatus": 6,
+    },
 }
+CONTRACTS_ONLY: Mapping[str, Sequence[str]] = {"bybit": ("fetchTradingFees",)}  # ccxt says it can, and cannot for spot
 PEM = "-----BEGIN"
 
 log = structlog.get_logger(__name__)
@@ -279,6 +285,7 @@ class Exchange:
         )
         client.number = str  # exact: what ccxt parses stays the text that the exchange sent
         client.has["fetchCurrencies"] = False  # a private request that tells us nothing
+        client.has |= dict.fromkeys(CONTRACTS_ONLY.get(self.name, ()), False)
         if self.sandbox:
             if not client.urls.get("test"):
                 raise BadConfig(f"{self.name} has no sandbox", hint="set desk.sandbox = false, or another exchange")

@@ -22,9 +22,14 @@ REFUSALS: Mapping[
         re.S,
     ),
 }
+DOUBTS: Mapping[str, re.Pattern[str]] = {  # what ccxt files as a no, though it may have been done, or is there already
+    "bybit": re.compile(r'"retCode":\s*(10014|12141|170035|170141|170146|170147)\b'),
+}
 TOO_MANY_ORDERS = '"code":-1015'
+BANNED = "access too frequent"  # Bybit's, with HTTP 403
+BANNED_S = 600.0
 LONGEST = 240  # characters of the exchange's own words
-ADDRESS = re.compile(r"(https?://[^\s?]+)\?\S*")  # its query holds the signature
+ADDRESS = re.compile(r"(https?://[^\s?]+)\?\S*|origin_string\[[^\]]*\]")  # one holds the signature, one the key
 
 KEYS = "check TRADE_MCP_EXCHANGE_KEY and TRADE_MCP_EXCHANGE_SECRET: both of one key, for this exchange and address"
 RIGHTS = "the key needs the permission to read and to trade spot, and this machine's address if it is bound to one"
@@ -92,6 +97,8 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
         certain = True
     if failure is not None or (status is not None and status >= 500):
         certain = False  # the answer broke off, or the server failed in the middle: either may have happened
+    if (doubt := DOUBTS.get(exchange)) is not None and doubt.search(str(error)):
+        certain = False
     if certain:
         return VenueRejected(f"{exchange} refused {doing}: {said}", hint=row.hint if row is not None else "")
     hint = KEYS if '"code":-2015' in str(error) else row.hint if row is not None else NETWORK
@@ -99,11 +106,12 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
 
 
 def wait_asked(error: Exception) -> float | None:
-    """The seconds an exchange asks us to wait with everything (HTTP 429 or 418), or None; 60 where it does not say.
-
-    Too many new orders are no reason to be silent: cancels are still taken.
+    """The seconds an exchange asks us to wait with everything (HTTP 429 or 418; 403 is Bybit's ban), or None; 60 where
+    it does not say. Too many new orders are no reason to be silent: cancels are still taken.
     """
     response, _ = _below(error)
+    if response is not None and response.status_code == 403 and BANNED in response.text:
+        return BANNED_S
     if response is None or response.status_code not in (418, 429) or TOO_MANY_ORDERS in response.text:
         return None
     try:

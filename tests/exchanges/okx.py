@@ -3,9 +3,10 @@
 Written after its documentation: signed headers whose time lives for 30 s, the header expTime, everything wrapped in
 ``code``, ``data`` and ``msg`` (orders with ``sCode`` of their own, at HTTP 200), lists of 100 newest first that go on
 after an id, an answer to an order that is an id alone, a post-only order that is taken and then cancelled, client ids
-that are unique among the open orders only, cancelled orders that are forgotten. Assumed, as nobody has written it down:
-a request whose expTime has passed is refused with 50036 beside ``code``, not within ``data``; which of two faults of one
-request is told first.
+that are unique among the open orders only, cancelled orders that are forgotten.
+
+Assumed, as nobody has written it down: a request whose expTime has passed is refused with 50036 beside ``code``, not
+within ``data``; which of two faults of one request is told first.
 """
 
 import base64
@@ -18,6 +19,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from exchanges.translator import Account, Answer, Asked, Json, Refused, Translator
+from trade_mcp.quant.candles import ms_of
 
 API = "/api/v5"
 PAGE = 100
@@ -51,8 +53,8 @@ def refused(code: str, words: str, status: int = 200) -> Answer:
 
 class Okx(Translator):
     """What tests may set: ``suspended`` instruments, how many ``parts`` each trade is told in, whether ended orders are
-    ``forgotten`` (as cancelled ones are after two hours), how many of the newest fills are ``hidden_fills`` yet, how far its clock is
-    ``ahead_ms``, and the account's ``mode``.
+    ``forgotten`` (as cancelled ones are after two hours), how many of the newest fills are ``hidden_fills`` yet, how
+    far its clock is ``ahead_ms``, and the account's ``mode``.
     """
 
     exchange = "okx"
@@ -123,7 +125,7 @@ class Okx(Translator):
         """Why a request counts for nothing, in the words of the API class, whose status is 401."""
         said = asked.headers.get("ok-access-timestamp", "")
         try:
-            at_ms = int(datetime.fromisoformat(said).timestamp() * 1000)
+            at_ms = ms_of(datetime.fromisoformat(said))
         except ValueError:
             return "50112", "Invalid OK-ACCESS-TIMESTAMP", 401
         if abs(at_ms - self.now_ms()) > LIVES_MS:
@@ -258,7 +260,7 @@ class Okx(Translator):
                 "balChg": sign + row["amount"],
                 "type": "1",
                 "subType": "12" if sign else "11",
-                "ts": str(row.get("insertTime") or int(datetime.fromisoformat(row["applyTime"] + "Z").timestamp() * 1000)),
+                "ts": str(row.get("insertTime") or ms_of(datetime.fromisoformat(f"{row['applyTime']}Z"))),
             }
             for number, row, sign in sorted(found, key=lambda each: -each[0])
         ]
@@ -425,7 +427,7 @@ class Okx(Translator):
         return found[: min(int(given.get("limit", PAGE)), PAGE)]
 
     def _named(self, given: Mapping[str, str]) -> dict[str, Json]:
-        """Which order is meant, in the practice exchange's words. Where both ids are said, the exchange's own counts."""
+        """Which order is meant, in the practice exchange's words; of two ids the exchange's own counts."""
         named: dict[str, Json] = {"symbol": self._market(given["instId"])}
         if given.get("ordId"):
             return named | {"orderId": int(given["ordId"]) - FIRST_ORDER}

@@ -30,13 +30,16 @@ class Listing(Struct, frozen=True, kw_only=True):
     endpoint: str  # ccxt's name of it
     rows: str  # where the rows stand in an answer: a list, or by their ids
     parse: str  # ccxt's parser of one
-    symbols: str = ""  # the parameter for markets; "": the list is of the whole account
+    symbols: str = ""  # the parameter for markets, which it takes several of,
+    symbol: str = ""  # or for one market; neither: the list is of the whole account
     since: str = ""  # the parameter for the time from which on; "": there is none
-    seconds: bool = False  # it takes seconds; else ISO 8601
+    seconds: bool = False  # it takes seconds,
+    millis: bool = False  # or milliseconds; else ISO 8601
     limit: int = 0  # rows asked for in a page; 0: nobody can ask for more or fewer
     turn: str = "cursor"  # the parameter that asks for the next page,
     cursor: str = "cursor"  # and where its value stands in the page before
     count: str = ""  # or where the number of all rows stands: then it says how many to pass over
+    after: str = ""  # or the field of a row whose older ones it asks for: a page with fewer than `limit` is the last
     ours: str = ""  # the parameter that asks for one order by our id
     given: Mapping[str, Any] = {}
 
@@ -51,6 +54,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     pairs: bool = False  # an OCO through the raw endpoint of the exchange
     trade_ids: bool = False  # trades can be asked for after the id of one, and by their order's id
     trades_of: str = ""  # the parameter that asks for the trades of one order, in the list of trades
+    market_buys: bool = False  # a purchase at the market buys the size that was asked for, or nothing
     lists: Mapping[str, Listing] = {}  # "trades", "open" orders; others are looked through for an order, in turn
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
@@ -64,6 +68,7 @@ BINANCE = Dialect(
     stops=True,
     pairs=True,
     trade_ids=True,
+    market_buys=True,
     late_s=5.0,
     poll_s=1.0,
     tried=True,
@@ -99,11 +104,43 @@ COINBASE = Dialect(
     late_s=150.0,  # a request's token lives for 120 s, by their clock; 30 s for clocks that differ
     poll_s=1.0,
 )
+OKX = Dialect(
+    client_id=r"[A-Za-z0-9]{1,32}",
+    finds_ours=True,
+    trades_of="ordId",
+    lists={
+        "trades": Listing(
+            endpoint="private_get_trade_fills_history",
+            rows="data",
+            parse="parse_trade",
+            symbol="instId",
+            since="begin",
+            millis=True,
+            limit=100,
+            turn="after",
+            after="billId",
+            given={"instType": "SPOT"},
+        ),
+        "open": Listing(
+            endpoint="private_get_trade_orders_pending",
+            rows="data",
+            parse="parse_order",
+            symbol="instId",
+            limit=100,
+            turn="after",
+            after="ordId",
+            given={"instType": "SPOT"},
+        ),
+    },
+    late_s=30.0,
+    poll_s=2.0,
+    cancel_timer=True,
+)
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
     "bybit": Dialect(client_id=PLAIN, late_s=5.0),
-    "kraken": Dialect(stops=True, cancel_timer=True),
-    "okx": Dialect(client_id=r"[A-Za-z0-9]{1,32}", finds_ours=True, cancel_timer=True),
+    "kraken": Dialect(stops=True, market_buys=True, cancel_timer=True),
+    "okx": OKX,
     "coinbase": COINBASE,  # its stops have a limit price, which can be passed by: the desk watches them
 }
 
@@ -150,9 +187,9 @@ def capabilities(name: str, has: Mapping[str, Any], features: Mapping[str, Any])
         pairs=stops and dialect.pairs,
         take_profits=stops and bool(places.get("takeProfitPrice")),
         post_only=bool(times.get(POST_ONLY)),
-        market_buys=not places.get("marketBuyRequiresPrice"),
+        market_buys=dialect.market_buys and not places.get("marketBuyRequiresPrice"),
         times=frozenset(time for time in (IOC, FOK) if times.get(time)),
-        triggers_apart=bool((features.get("fetchOrder") or {}).get("trigger")),
+        triggers_apart=stops and bool((features.get("fetchOrder") or {}).get("trigger")),
         dialect=dialect,
     )
 

@@ -392,7 +392,9 @@ class CcxtVenue:
         if self.can.dialect.trade_ids:
             return self.trades(symbol, purpose=purpose, orderId=venue_id)
         if by := self.can.dialect.trades_of:
-            return self.trades(symbol, since=None, purpose=purpose, **{by: [venue_id]})
+            listing = self.can.dialect.lists.get("trades")
+            several = listing is not None and listing.symbols
+            return self.trades(symbol, since=None, purpose=purpose, **{by: [venue_id] if several else venue_id})
         since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
         rows = self.trades(symbol, since=since, purpose=purpose)
         return [each for each in rows if str(each.get("order")) == venue_id]

@@ -40,10 +40,11 @@ def pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpos
     params = {**listing.given, **asked.given}
     if listing.limit:
         params["limit"] = listing.limit
-    if asked.symbol is not None and listing.symbols:
-        params[listing.symbols] = [client.market(asked.symbol)["id"]]
+    if asked.symbol is not None and (listing.symbols or listing.symbol):
+        market = client.market(asked.symbol)["id"]
+        params |= {listing.symbol: market} if listing.symbol else {listing.symbols: [market]}
     if asked.since is not None and listing.since:
-        params[listing.since] = asked.since // 1000 if listing.seconds else client.iso8601(asked.since)
+        params[listing.since] = _moment(asked.since, listing, client)
     seen: set[str] = set()
     passed = 0
     while len(seen) < MOST_PAGES:
@@ -52,7 +53,7 @@ def pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpos
             raw = _rows(answer, listing)
             page = _of_market([getattr(client, listing.parse)(row) for row in raw], listing, asked.symbol)
             passed += len(raw)
-            following = _following(answer, listing, passed, empty=not raw)
+            following = _following(answer, listing, passed, raw=raw)
         yield page
         if following is None:
             return
@@ -61,6 +62,12 @@ def pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpos
         seen.add(following)
         params = {**params, listing.turn: following}
     raise OddAnswer(f"{exchange.name} gave pages without an end when {doing}", hint="it is asked again")
+
+
+def _moment(ms: int, listing: Listing, client: Any) -> Any:
+    if listing.millis:
+        return ms
+    return ms // 1000 if listing.seconds else client.iso8601(ms)
 
 
 def _rows(answer: Any, listing: Listing) -> list[Any]:
@@ -73,24 +80,26 @@ def _of_market(rows: list[Row], listing: Listing, symbol: str | None) -> list[Ro
     if symbol is None:
         return rows
     found = [row for row in rows if row["symbol"] == symbol]
-    if listing.symbols and len(found) < len(rows):
+    if (listing.symbols or listing.symbol) and len(found) < len(rows):
         raise ValueError(f"it has rows that are not of {symbol}")
     return found
 
 
-def _following(answer: Any, listing: Listing, passed: int, *, empty: bool) -> str | None:
+def _following(answer: Any, listing: Listing, passed: int, *, raw: Sequence[Any]) -> str | None:
     """What asks for the next page; None after the last. Raises ValueError where there should be more than there is."""
+    if listing.after:
+        return str(raw[-1][listing.after]) if len(raw) >= listing.limit else None
     if listing.count:
         total = int(_at(answer, listing.count.split(".")))
         more = passed < total
-        if more and empty:
+        if more and not raw:
             raise ValueError(f"it ends after {passed} of {total}")
         return str(passed) if more else None
     if not listing.cursor:
         return None
     *place, name = listing.cursor.split(".")
     cursor = str(_at(answer, place).get(name) or "")
-    more = answer.get("has_next", cursor and not empty)
+    more = answer.get("has_next", cursor and raw)
     if more and not cursor:
         raise ValueError("it has more, and does not say how to ask for it")
     return cursor if more else None

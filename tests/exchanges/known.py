@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchanges.coinbase import Coinbase
+from exchanges.okx import Okx
 from exchanges.translator import Account, Translator, serving
 from practice.running import Running
 from trade_mcp.clock import LiveClock
@@ -12,7 +13,7 @@ from trade_mcp.venues.ccxt import CcxtVenue
 from trade_mcp.venues.exchange import Exchange
 from venues.bars import BTC, ETH
 
-TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase}
+TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase, "okx": Okx}
 
 
 def exchange_at(translator: Translator, folder: Path, account: Account | None = None) -> Exchange:

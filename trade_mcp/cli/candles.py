@@ -145,6 +145,7 @@ def _fetched(
         until=ms_of(min(end, feed.settled())) // step_ms * step_ms,
         have=None if whole is None else (int(whole.open_ms[0]), int(whole.open_ms[-1])),
         wait=time.sleep,
+        page=feed.page,
     )
     come: list[Candles] = []
 

@@ -16,7 +16,7 @@ from trade_mcp.feeds.filenames import Label
 from trade_mcp.feeds.sound import Row, sound_rows
 from trade_mcp.quant.candles import Candles
 
-PAGE = 1000  # candles asked for at once; most exchanges give that many, the others fewer
+PAGE = 1000  # candles asked for at once, where the exchange gives so many
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)  # before a page that failed is asked for again
 
 log = structlog.get_logger(__name__)
@@ -36,9 +36,10 @@ class Fetching:
         until: int,
         have: tuple[int, int] | None,
         wait: Callable[[float], object],
+        page: int = PAGE,
     ):
         self._fetch, self._label, self._wait = fetch, label, wait
-        self._step = step_ms(label.timeframe)
+        self._step, self._most = step_ms(label.timeframe), min(page, PAGE)
         first, last = have or (since, since - self._step)
         self._since, self._first = since, first
         self._after, self._until = last + self._step, until
@@ -49,7 +50,7 @@ class Fetching:
         at = self._after
         while at < self._until:
             rows = self._page(at, self._until)
-            end = min(rows[-1][0] + self._step if rows else at + PAGE * self._step, self._until)
+            end = min(rows[-1][0] + self._step if rows else at + self._most * self._step, self._until)
             yield self._made(rows), (end - at) // self._step
             at = end
         yield from self._back()
@@ -57,13 +58,13 @@ class Fetching:
     def _back(self) -> Iterator[tuple[Candles | None, int]]:
         end = self._first
         while end > self._since:
-            start = max(self._since, end - PAGE * self._step)
+            start = max(self._since, end - self._most * self._step)
             rows: list[Row] = []
             at = start
             while at < end:
                 page = self._page(at, end)
                 rows += page
-                at = page[-1][0] + self._step if page else at + PAGE * self._step
+                at = page[-1][0] + self._step if page else at + self._most * self._step
             if not rows and not self._page(self._since, end):  # nothing is older
                 yield None, (end - self._since) // self._step
                 return
@@ -72,7 +73,7 @@ class Fetching:
 
     def _page(self, start: int, end: int) -> list[Row]:
         """Rows from ``start`` on, none at or after ``end``."""
-        limit = min(PAGE, (end - start) // self._step + 1)
+        limit = min(self._most, (end - start) // self._step + 1)
         for pause in (*PAUSES_S, None):
             try:
                 rows, wrong = sound_rows(self._fetch(start, limit), self._step)

@@ -12,7 +12,7 @@ from typing import Any
 from trade_mcp.domain.errors import BadConfig, FeedError, NoPrice, VenueRejected, VenueUnreachable
 from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.market import TIMEFRAMES, Bar, OrderBook, Quote
-from trade_mcp.feeds.ccxt_candles import Series
+from trade_mcp.feeds.ccxt_candles import PAGE, Series
 from trade_mcp.feeds.ccxt_prices import Prices
 from trade_mcp.feeds.ccxt_stream import Stream
 from trade_mcp.feeds.closed import aggregate, buildable, check_request, closed, step_ms
@@ -26,6 +26,7 @@ from trade_mcp.venues.exchange_budget import Purpose
 
 DUE_S = 5.0  # real seconds in which an exchange says a new price, or the old one again
 COMPARE_EVERY_S = 3600.0
+BY_BOOK = frozenset({"coinbase"})  # tickers say no bid and ask there, or are of the last trade's time
 MARGIN_S = 2.0  # after a candle's close, for the last trades and for clocks that differ
 
 
@@ -51,6 +52,8 @@ class CcxtFeed:
         if not self._native:
             raise BadConfig(f"{exchange.name} has no candles that this desk knows", hint="another desk.exchange has")
         self.timeframe = self._native[0]
+        spot = exchange.reads.features.get("spot") or {}
+        self.page = int((spot.get("fetchOHLCV") or {}).get("limit") or PAGE)  # candles that it gives at once
         self._series: dict[tuple[str, str], Series] = {}
         self._prices = Prices(self._tickers, self._book, boot=exchange.clock.boot)
         self._stream: Stream | None = None
@@ -176,18 +179,19 @@ class CcxtFeed:
     def _of(self, symbol: str, timeframe: str) -> Series:
         if (symbol, timeframe) not in self._series:
             fetch = partial(self.rows, symbol, timeframe)
-            series = Series(symbol, timeframe, fetch, margin=self._margin, boot=self._exchange.clock.boot)
+            boot = self._exchange.clock.boot
+            series = Series(symbol, timeframe, fetch, margin=self._margin, boot=boot, page=self.page)
             self._series.setdefault((symbol, timeframe), series)
         return self._series[symbol, timeframe]
 
     def _tickers(self, symbols: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
         """Tickers of all ``symbols`` in one request, where there is one; those that are refused are left out."""
-        together = self._exchange.reads.has.get("fetchTickers")
+        together = self._exchange.reads.has.get("fetchTickers") and self.exchange not in BY_BOOK
         try:
             found: Mapping[str, Mapping[str, Any]] = (
                 self._call("fetch_tickers", list(symbols), doing="asking for prices")
                 if together
-                else {symbol: self._call("fetch_ticker", symbol, doing="asking for a price") for symbol in symbols}
+                else {symbol: self._ticker(symbol) for symbol in symbols}
             )
         except FeedError as error:
             if len(symbols) == 1 or not isinstance(error.__cause__, VenueRejected):
@@ -199,6 +203,14 @@ class CcxtFeed:
         self._compare_clocks()
         return found
 
+    def _ticker(self, symbol: str) -> Mapping[str, Any]:
+        if self.exchange not in BY_BOOK:
+            return dict(self._call("fetch_ticker", symbol, doing="asking for a price"))
+        book = self._book(symbol, 1)
+        best = {side: book[f"{side}s"][0] for side in ("bid", "ask") if book.get(f"{side}s")}
+        prices = {side: level[0] for side, level in best.items()}
+        return {**prices, **{f"{side}Volume": level[1] for side, level in best.items()}, "timestamp": book["timestamp"]}
+
     def _compare_clocks(self) -> None:
         """At start and every hour, after an answer that came: how far our clock is from the exchange's."""
         now = self._exchange.clock.boot()
@@ -207,9 +219,9 @@ class CcxtFeed:
             with contextlib.suppress(VenueUnreachable):
                 self._exchange.measure_clock()
 
-    def _book(self, symbol: str) -> Mapping[str, Any]:
+    def _book(self, symbol: str, levels: int | None = None) -> Mapping[str, Any]:
         """The order book as the exchange says it, best first: ccxt sorts the exact texts of prices as texts."""
-        said = self._call("fetch_order_book", symbol, doing="asking for the order book")
+        said = self._call("fetch_order_book", symbol, levels, doing="asking for the order book")
         with contextlib.suppress(TypeError, ValueError):  # what is no number there is refused by who reads it
             said["bids"] = sorted(said["bids"], key=lambda level: float(level[0]), reverse=True)
             said["asks"] = sorted(said["asks"], key=lambda level: float(level[0]))

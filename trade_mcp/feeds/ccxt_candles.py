@@ -20,7 +20,7 @@ from trade_mcp.feeds.closed import FIELDS, closed, frozen, step_ms
 from trade_mcp.feeds.sound import Row, sound_rows
 from trade_mcp.quant.candles import Candles, at_ms, ms_of
 
-PAGE = 500  # candles of one request: what exchanges give at least, or else they say how many
+PAGE = 500  # candles of one request
 MOST = 100_000  # bars kept in memory
 AGAIN_S = 0.5  # real seconds until a bar that is due is asked for again; doubles
 AGAIN_MOST_S = 5.0
@@ -47,11 +47,21 @@ class _Hole(Struct):
 class Series:
     """The final candles of one symbol and timeframe, as far as they were asked for. Safe for threads.
 
-    ``margin`` is market time after a bar's close; ``boot`` answers real seconds.
+    ``margin`` is market time after a bar's close; ``boot`` answers real seconds; ``page`` is how many candles the
+    exchange gives at once.
     """
 
-    def __init__(self, symbol: str, timeframe: str, fetch: Fetch, *, margin: timedelta, boot: Callable[[], float]):
-        self._fetch, self._boot = fetch, boot
+    def __init__(
+        self,
+        symbol: str,
+        timeframe: str,
+        fetch: Fetch,
+        *,
+        margin: timedelta,
+        boot: Callable[[], float],
+        page: int = PAGE,
+    ):
+        self._fetch, self._boot, self._page = fetch, boot, min(page, PAGE)
         self._step, self._margin = step_ms(timeframe), margin // timedelta(milliseconds=1)
         self._lock = threading.Lock()
         self._bars = made(symbol, timeframe, [])
@@ -165,7 +175,7 @@ class Series:
         found: list[Row] = []
         at = start
         while at < end:
-            limit = min(PAGE, (end - at) // self._step + 2)
+            limit = min(self._page, (end - at) // self._step + 2)
             rows, wrong = sound_rows(self._fetch(at, limit), self._step)
             for what in wrong:
                 log.warning("refused a candle that cannot be", symbol=self._bars.symbol, what=what)

@@ -11,7 +11,7 @@ TABLE = {  # what is missing, stops, pairs, take-profits, post-only, market buys
     "bybit": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
     "kraken": ((UNTRIED,), True, False, True, True, True, {"IOC", "FOK"}),
     "okx": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
-    "coinbase": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
+    "coinbase": ((), False, False, False, True, False, {"IOC", "FOK"}),
 }
 LONG = "0123456789abcdef0123456789abcdef-stop-1"
 

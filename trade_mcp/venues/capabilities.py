@@ -103,6 +103,7 @@ COINBASE = Dialect(
     },
     late_s=150.0,  # a request's token lives for 120 s, by their clock; 30 s for clocks that differ
     poll_s=1.0,
+    tried=True,
 )
 OKX = Dialect(
     client_id=r"[A-Za-z0-9]{1,32}",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchanges.coinbase import Coinbase
+from exchanges.kraken import Kraken
 from exchanges.okx import Okx
 from exchanges.translator import Account, Translator, serving
 from practice.running import Running
@@ -13,7 +14,7 @@ from trade_mcp.venues.ccxt import CcxtVenue
 from trade_mcp.venues.exchange import Exchange
 from venues.bars import BTC, ETH
 
-TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase, "okx": Okx}
+TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase, "kraken": Kraken, "okx": Okx}
 
 
 def exchange_at(translator: Translator, folder: Path, account: Account | None = None) -> Exchange:
@@ -30,6 +31,7 @@ def exchange_at(translator: Translator, folder: Path, account: Account | None = 
     )
     for client in (exchange.reads, exchange.entries, exchange.exits):
         client.enableRateLimit = False  # a translator counts no requests, and nobody waits for it
+    exchange.budget.counter = None
     return exchange
 
 

@@ -21,6 +21,7 @@ NEEDED: Mapping[str, str] = {  # ccxt's method -> what it is for
 }
 UNTRIED = "its fills, ids and clock were never tried with this desk"
 IOC, FOK, POST_ONLY = "IOC", "FOK", "PO"  # ccxt's names of times in force
+DEADLINE_S = 10.0
 PLAIN = r"[A-Za-z0-9_-]{1,36}"
 
 
@@ -56,10 +57,19 @@ class Dialect(Struct, frozen=True, kw_only=True):
     trades_of: str = ""  # the parameter that asks for the trades of one order, in the list of trades
     market_buys: bool = False  # a purchase at the market buys the size that was asked for, or nothing
     lists: Mapping[str, Listing] = {}  # "trades", "open" orders; others are looked through for an order, in turn
+    lists_trades: bool = False  # an order names its trades, which are asked for by their own ids
+    placed_with: Mapping[str, Any] = {}  # what goes with every order,
+    fetched_with: Mapping[str, Any] = {}  # and with every question for one
+    deadline: str = ""  # the parameter for the moment after which an order is refused, DEADLINE_S from now
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
     tried: bool = False  # against an exchange that speaks like it; else the desk does not trade there
     cancel_timer: bool = False  # ccxt's cancelAllOrdersAfter, for spot, refreshed by asking again
+
+    @property
+    def by_account(self) -> bool:
+        """Whether its lists are of the whole account, whichever market was asked for."""
+        return bool(self.lists) and not any(listing.symbol or listing.symbols for listing in self.lists.values())
 
 
 BINANCE = Dialect(
@@ -137,10 +147,47 @@ OKX = Dialect(
     poll_s=2.0,
     cancel_timer=True,
 )
+_EACH = {"consolidate_taker": "false"}  # every fill by itself, at its own price
+KRAKEN = Dialect(
+    client_id=r"[0-9a-f]{32}",
+    stops=True,
+    lists={  # all are of the whole account
+        "trades": Listing(
+            endpoint="private_post_tradeshistory",
+            rows="result.trades",
+            parse="parse_trade",
+            since="start",
+            seconds=True,
+            turn="ofs",
+            count="result.count",
+            given=_EACH,
+        ),
+        "open": Listing(
+            endpoint="private_post_openorders", rows="result.open", parse="parse_order", cursor="", ours="cl_ord_id"
+        ),
+        "ended": Listing(
+            endpoint="private_post_closedorders",
+            rows="result.closed",
+            parse="parse_order",
+            since="start",
+            seconds=True,
+            turn="ofs",
+            count="result.count",
+            ours="cl_ord_id",
+        ),
+    },
+    lists_trades=True,
+    fetched_with=_EACH,
+    placed_with={"oflags": "fciq"},  # fees in the quote currency, whatever side: as its answers tell them
+    deadline="deadline",
+    late_s=30.0,  # an order has its deadline; the rest is for clocks that differ, and until its lists show it
+    poll_s=10.0,  # with the audits, two thirds of the calls that it allows the lowest tier
+    cancel_timer=True,
+)
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
     "bybit": Dialect(client_id=PLAIN, late_s=5.0),
-    "kraken": Dialect(stops=True, market_buys=True, cancel_timer=True),
+    "kraken": KRAKEN,
     "okx": OKX,
     "coinbase": COINBASE,  # its stops have a limit price, which can be passed by: the desk watches them
 }

@@ -8,7 +8,7 @@ reducing orders and cancels go through connections of their own.
 import difflib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from trade_mcp.domain.instrument import Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
 from trade_mcp.venues import ccxt_lists, ccxt_orders, ccxt_reports, ccxt_transfers
-from trade_mcp.venues.capabilities import Capabilities, capabilities
+from trade_mcp.venues.capabilities import DEADLINE_S, Capabilities, capabilities
 from trade_mcp.venues.ccxt_changes import Changes
 from trade_mcp.venues.ccxt_names import Names
 from trade_mcp.venues.exchange import TIMEOUT_S, Exchange
@@ -185,18 +185,23 @@ class CcxtVenue:
             )
         return rows
 
-    def row(self, venue_id: str, symbol: str) -> Row:
+    def row(self, venue_id: str, symbol: str, *, purpose: Purpose = Purpose.ACCOUNT) -> Row:
         """One order by the exchange's own id."""
         found: Row = self.exchange.call(
-            Purpose.ACCOUNT, "fetch_order", venue_id, symbol, doing=f"asking for order {venue_id}"
+            purpose,
+            "fetch_order",
+            venue_id,
+            symbol,
+            self.can.dialect.fetched_with,
+            doing=f"asking for order {venue_id}",
         )
         return found
 
     def trades(
-        self, symbol: str, *, since: int | None = None, purpose: Purpose = Purpose.ACCOUNT, **given: Any
+        self, symbol: str | None, *, since: int | None = None, purpose: Purpose = Purpose.ACCOUNT, **given: Any
     ) -> list[Row]:
-        """The account's trades in ``symbol``, oldest first."""
-        doing = f"asking for trades in {symbol}"
+        """The account's trades in ``symbol``, or in all, oldest first."""
+        doing = f"asking for trades in {symbol or 'all symbols'}"
         if listing := self.can.dialect.lists.get("trades"):
             asked = ccxt_lists.Asked(symbol=symbol, since=since, given=given)
             return ccxt_lists.whole(self.exchange, listing, asked, purpose=purpose, doing=doing)
@@ -267,6 +272,8 @@ class CcxtVenue:
         if len(orders) == 1:
             (order,) = orders
             asked = ccxt_orders.asked(order, instruments[0], self.can, client_id=names[order.order_id])
+            if until := self.can.dialect.deadline:
+                asked.params[until] = _rfc3339(self.exchange.now_ms() + int(DEADLINE_S * 1000))
             doing = f"placing {order.order_id}"
             return [self.exchange.call(purpose, "create_order", *asked, doing=doing, once=True)]
         client = self.exchange.reads
@@ -324,7 +331,7 @@ class CcxtVenue:
             return None  # nothing is ever sent for a symbol that is not in the list
         if not self.can.dialect.finds_ours and not order.venue_id:
             return self._searched(order)
-        given = self._by_name(order) | self._apart(order.type)
+        given = {**self._by_name(order), **self._apart(order.type), **self.can.dialect.fetched_with}
         try:
             row: Row = self.exchange.call(
                 _purpose(order),
@@ -378,10 +385,12 @@ class CcxtVenue:
         return None
 
     def _listed_since(self, order: Order, since: int) -> Iterator[Row]:
-        """Every order of its market in the lists of orders, one list after the other."""
-        asked, doing = ccxt_lists.Asked(symbol=order.symbol, since=since), f"looking for {order.order_id}"
+        """The order, if it is there, and perhaps others of its market: the lists of orders, one after the other."""
+        doing = f"looking for {order.order_id}"
         for kind, listing in self.can.dialect.lists.items():
             if kind != "trades":
+                ours = {listing.ours: self.names.out(order.order_id)} if listing.ours else {}
+                asked = ccxt_lists.Asked(symbol=order.symbol, since=since, given=ours)
                 for page in ccxt_lists.pages(self.exchange, listing, asked, purpose=_purpose(order), doing=doing):
                     yield from page
 
@@ -391,6 +400,8 @@ class CcxtVenue:
         symbol, venue_id = row["symbol"], str(row["id"])
         if self.can.dialect.trade_ids:
             return self.trades(symbol, purpose=purpose, orderId=venue_id)
+        if self.can.dialect.lists_trades:
+            return self._named_trades(row, purpose)
         if by := self.can.dialect.trades_of:
             listing = self.can.dialect.lists.get("trades")
             several = listing is not None and listing.symbols
@@ -398,6 +409,16 @@ class CcxtVenue:
         since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
         rows = self.trades(symbol, since=since, purpose=purpose)
         return [each for each in rows if str(each.get("order")) == venue_id]
+
+    def _named_trades(self, row: Row, purpose: Purpose) -> list[Row]:
+        """The trades that an order names. Rows of lists name none: then it is asked for by itself."""
+        named = row if row.get("trades") else self.row(str(row["id"]), row["symbol"], purpose=purpose)
+        ids = [each["id"] for each in named["trades"]]
+        doing = f"asking for the trades of {row['id']}"
+        found = self.exchange.call(
+            purpose, "fetch_order_trades", row["id"], row["symbol"], None, None, {"trades": ids}, doing=doing
+        )
+        return sorted(found, key=lambda each: (each["timestamp"], each["id"]))
 
     def _fill(self, trade: Row, row: Row, order_id: str) -> Fill:
         at = ccxt_reports.moment(trade.get("timestamp") or row.get("lastUpdateTimestamp") or row.get("timestamp"))
@@ -430,6 +451,11 @@ class CcxtVenue:
         except VenueError as failure:
             log.warning("no price for a fee", currency=currency, error=failure.message)
         return notional * instrument.taker_fee
+
+
+def _rfc3339(ms: int) -> str:
+    """A moment in whole seconds, not later."""
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _purpose(order: Order) -> Purpose:

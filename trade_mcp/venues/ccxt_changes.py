@@ -66,13 +66,14 @@ class Changes:
             if quiet and balances == self._balances and now < self._whole_at:
                 return (), cursor
             known = msgspec.json.decode(cursor, type=dict[str, Seen]) if cursor else {}
+            asked = _Asked(self._venue, min((each.at for each in known.values()), default=self._now_ms()))
             reports: list[Report] = []
             seen: dict[str, Seen] = {}
             odd: VenueError | None = None
             for symbol in symbols:
                 try:
                     with understood(symbol):
-                        seen[symbol] = self._look(symbol, known.get(symbol), reports)
+                        seen[symbol] = self._look(asked, symbol, known.get(symbol), reports)
                 except (VenueRejected, OddAnswer) as failure:  # the line is good
                     if not known:
                         raise
@@ -87,11 +88,11 @@ class Changes:
             raise HeardInPart(odd.message, hint=odd.hint, reports=reports, cursor=self._cursor) from odd
         return reports, self._cursor
 
-    def _look(self, symbol: str, before: Seen | None, reports: list[Report]) -> Seen:
+    def _look(self, asked: "_Asked", symbol: str, before: Seen | None, reports: list[Report]) -> Seen:
         """Adds to ``reports`` whatever changed; what cannot be read is raised after the rest."""
         # Trades before orders: an order read later is at least as far as its trades.
-        trades, seen = self._first(symbol) if before is None else self._trades(symbol, before)
-        rows = {str(row["id"]): row for row in self._venue.open_rows(symbol)}
+        trades, seen = self._first(asked, symbol) if before is None else self._trades(asked, symbol, before)
+        rows = {str(row["id"]): row for row in asked.open_rows(symbol)}
         resting = {venue_id: str(row.get("filled")) for venue_id, row in rows.items()}
         was = before.open if before is not None else {}
         by_order: dict[str, list[Row]] = {}
@@ -110,18 +111,18 @@ class Changes:
             raise odd
         return msgspec.structs.replace(seen, open=resting)
 
-    def _first(self, symbol: str) -> tuple[list[Row], Seen]:
+    def _first(self, asked: "_Asked", symbol: str) -> tuple[list[Row], Seen]:
         """Begin now: after the last trade there is."""
         if self._venue.can.dialect.trade_ids:
             last = self._venue.trades(symbol, limit=1)
             return [], Seen(trade=max((int(row["id"]) for row in last), default=0))
-        now = self._venue.exchange.now_ms()
-        last = self._venue.trades(symbol, since=now - 2 * OVERLAP_MS)
+        now = self._now_ms()
+        last = asked.trades(symbol, since=now - 2 * OVERLAP_MS)
         return [], Seen(at=now, ids=tuple(str(row["id"]) for row in last))
 
-    def _trades(self, symbol: str, seen: Seen) -> tuple[list[Row], Seen]:
+    def _trades(self, asked: "_Asked", symbol: str, seen: Seen) -> tuple[list[Row], Seen]:
         if not self._venue.can.dialect.trade_ids:
-            rows = self._venue.trades(symbol, since=seen.at - OVERLAP_MS)
+            rows = asked.trades(symbol, since=seen.at - OVERLAP_MS)
             fresh = [row for row in rows if str(row["id"]) not in seen.ids and row["timestamp"] >= seen.at - OVERLAP_MS]
             at = max([seen.at, *(row["timestamp"] for row in rows)])
             near = tuple(str(row["id"]) for row in rows if row["timestamp"] >= at - 2 * OVERLAP_MS)
@@ -135,3 +136,32 @@ class Changes:
             last = max([last, *(int(row["id"]) for row in page)])
             if len(page) < PAGE:
                 return found, Seen(trade=last)
+
+    def _now_ms(self) -> int:
+        return self._venue.exchange.now_ms()
+
+
+class _Asked:
+    """What one look asks for: symbol by symbol, or once for all where the exchange's lists are of the whole account.
+
+    ``at`` is the time (ms) of the oldest trade seen last of a symbol.
+    """
+
+    def __init__(self, venue: "CcxtVenue", at: int):
+        self._venue, self._at = venue, at
+        self._trades: list[Row] | None = None
+        self._open: list[Row] | None = None
+
+    def trades(self, symbol: str, *, since: int) -> list[Row]:
+        if not self._venue.can.dialect.by_account:
+            return self._venue.trades(symbol, since=since)
+        if self._trades is None:
+            self._trades = self._venue.trades(None, since=self._at - 2 * OVERLAP_MS)
+        return [row for row in self._trades if row["symbol"] == symbol and row["timestamp"] >= since]
+
+    def open_rows(self, symbol: str) -> list[Row]:
+        if not self._venue.can.dialect.by_account:
+            return self._venue.open_rows(symbol)
+        if self._open is None:
+            self._open = self._venue.open_rows(None)
+        return [row for row in self._open if row["symbol"] == symbol]

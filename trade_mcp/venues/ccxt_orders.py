@@ -31,7 +31,7 @@ class Asked(NamedTuple):
 
 def asked(order: Order, instrument: Instrument, can: Capabilities, *, client_id: str) -> Asked:
     """What to send for one order. Raises VenueRejected for what this exchange cannot do."""
-    params: dict[str, Any] = {can.dialect.client_id_as: client_id}
+    params: dict[str, Any] = {can.dialect.client_id_as: client_id, **can.dialect.placed_with}
     if (trigger := TRIGGERS.get(order.type)) is not None:
         params[trigger] = text(order.trigger_price)
     if order.post_only:

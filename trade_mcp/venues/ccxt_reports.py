@@ -32,6 +32,12 @@ TYPES = {  # the exchange's own word, where ccxt keeps it; then ccxt's
     "STOP_LOSS": OrderType.STOP,
     "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
     "TAKE_PROFIT": OrderType.TAKE_PROFIT,
+    "limit": OrderType.LIMIT,  # Kraken's
+    "market": OrderType.MARKET,
+    "stop-loss": OrderType.STOP,
+    "stop-loss-limit": OrderType.STOP_LIMIT,
+    "take-profit": OrderType.TAKE_PROFIT,
+    "trailing-stop": OrderType.TRAILING_STOP,
 }
 HELD_UP = ("is_disabled", "view_only", "cancel_only", "post_only", "limit_only", "auction_mode")  # a market's own flags
 LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
@@ -94,9 +100,10 @@ def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
 
 def kind_of(order: Row) -> OrderType | None:
     """The type of an order, None where ccxt's words leave it open."""
-    own = (order.get("info") or {}).get("type")
+    said = order.get("info") or {}
+    own = (said.get("descr") or {}).get("ordertype") or said.get("type")
     if own in TYPES:
-        trails = (order.get("info") or {}).get("trailingDelta")
+        trails = said.get("trailingDelta")
         return OrderType.TRAILING_STOP if trails else TYPES[own]
     triggered = order.get("triggerPrice") or order.get("stopPrice")
     return None if triggered else TYPES.get((order.get("type") or "").upper())
@@ -155,6 +162,7 @@ def instruments(markets: Iterable[Row], mode: int, fees: Mapping[str, Row]) -> d
         tick, lot = (step(market["precision"].get(key), mode) for key in ("price", "amount"))
         if tick is None or lot is None:
             continue
+        tick = max(tick, exact((market.get("info") or {}).get("tick_size")) or tick)  # Kraken's; ccxt counts decimals
         limits, own = market["limits"], fees.get(market["symbol"]) or {}
         sizes, costs, at_market = (limits.get(key) or {} for key in ("amount", "cost", "market"))
         most = [number for limit in (sizes, at_market) if (number := _above_zero(limit.get("max")))]

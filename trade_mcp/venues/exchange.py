@@ -23,10 +23,11 @@ import structlog
 
 from trade_mcp.domain.errors import BadConfig, FeedError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.ports import Clock
-from trade_mcp.venues.exchange_budget import Budget, Purpose
+from trade_mcp.venues.exchange_budget import COUNTERS, Budget, Purpose
 from trade_mcp.venues.exchange_connection import Connection
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NETWORK, NotJson, told, wait_asked
 from trade_mcp.venues.exchange_markets import DOUBTED_AGE, MAX_AGE, Markets, kept_markets
+from trade_mcp.venues.exchange_nonce import WINDOW, Nonce
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 10.0  # of every request
@@ -40,6 +41,11 @@ TIME_CODES = {  # of a request refused for its time or nonce alone, before anyth
     "okx": '"code":"50102"',
     "kraken": "EAPI:Invalidnonce",
 }
+OVERTAKEN = "Invalidnonce"  # among those: another request of the key came first, and this one may go again at once
+AGAIN, AGAIN_S = 3, 1.0  # so often, and within that time
+NTP_HINT = "if it stays: check this machine's time (NTP), and whether the network takes seconds"
+NONCE_HINT = f"set the key's nonce window to {WINDOW} at the exchange, and use this key for this desk alone"
+WHOLE_SECONDS = frozenset({"kraken"})  # exchanges that tell their time in those
 FILTER_CODES = ('"code":-1013', '"code":-1111')  # a step, a minimum or a precision is not what the list says
 SPOT_ONLY: dict[str, Any] = {
     "defaultType": "spot",
@@ -99,7 +105,9 @@ class Exchange:
         self._markets_last = MAX_AGE  # how old the list may be
         where = "-sandbox" if sandbox else f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if url else ""
         self._file = folder / "markets" / f"{name}{where}.json"
-        self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name))
+        counter = COUNTERS.get(name) if self.has_key else None
+        self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name), counter=counter)
+        self._nonce = Nonce(clock)
         self.reads, self.entries, self.exits = (self._client() for _ in range(3))
         self._clients = {
             Purpose.PRICES: self.reads,
@@ -124,9 +132,10 @@ class Exchange:
             raise
 
     def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:
-        self.budget.check(purpose, self.name)
+        self.budget.check(purpose, self.name, method)
         if purpose is Purpose.ACCOUNT:
             self.check_clock()
+        self.budget.spend(purpose, method)
         send = partial(getattr(self._clients[purpose], method), *args, **given)
         try:
             return self._sent(send, doing)
@@ -139,20 +148,26 @@ class Exchange:
         return self._sent(send, doing)
 
     def _sent(self, send: Callable[[], Any], doing: str) -> Any:
-        try:
-            return send()
-        except Exception as error:  # ccxt falls over odd answers in its own ways: all of them are unknown
-            raise self._told(error, doing) from error
+        began = self.clock.boot()
+        for left in reversed(range(AGAIN)):
+            try:
+                return send()
+            except Exception as error:  # ccxt falls over odd answers in its own ways: all of them are unknown
+                soon = self.clock.boot() - began < AGAIN_S
+                if not (left and soon and self._refused_for_time(error) and OVERTAKEN in self._code):
+                    raise self._told(error, doing) from error
+        raise AssertionError("the last try returns or raises")
 
     def _told(self, error: Exception, doing: str) -> VenueUnreachable | VenueRejected:
         if (seconds := wait_asked(error)) is not None:
             self.budget.wait(seconds)
+        self.budget.hear(str(error))
         if any(code in str(error) for code in FILTER_CODES):
             self.doubt_markets()
         if self._refused_for_time(error):
             return RefusedForTime(
                 f"{self.name} refused {doing} for its time alone",
-                hint="if it stays: check this machine's time (NTP), and whether the network takes seconds",
+                hint=NONCE_HINT if OVERTAKEN in self._code else NTP_HINT,
             )
         return told(error, self.name, doing)
 
@@ -169,7 +184,7 @@ class Exchange:
         max_age, self._markets_last = self._markets_last, MAX_AGE
         found = kept_markets(self._file, self._ask_markets, now=self.clock.real(), max_age=max_age)
         for client in (self.reads, self.entries, self.exits):
-            client.set_markets(found.spot)
+            _teach(client, found)
         self.budget.limit = found.weight_limit
         self._markets = found
         return found
@@ -236,6 +251,7 @@ class Exchange:
             after = self.reads.milliseconds()
             if not isinstance(theirs, int):
                 raise VenueUnreachable(f"{self.name} told no time when asked for it", hint=ADDRESS_HINT)
+            theirs += 500 * (self.name in WHOLE_SECONDS)
             self.offset_ms = (before + after) // 2 - theirs
             for client in (self.reads, self.entries, self.exits):
                 client.options["timeDifference"] = self.offset_ms
@@ -250,7 +266,7 @@ class Exchange:
             raise VenueRejected(f"ccxt has no streams of {self.name}", hint="set feed.streaming = false")
         client = self._made(kind)
         client.options["timeDifference"] = self.offset_ms
-        client.set_markets(self.markets().spot)
+        _teach(client, self.markets())
         return client
 
     def close(self) -> None:
@@ -259,8 +275,11 @@ class Exchange:
 
     def _refused_for_time(self, error: Exception) -> bool:
         """Whether the exchange refused a request for its time or nonce alone: certainly it was not executed."""
-        code = TIME_CODES.get(self.name)
-        return code is not None and isinstance(error, ccxt.InvalidNonce) and code in str(error).replace(" ", "")
+        return bool(self._code) and isinstance(error, ccxt.InvalidNonce) and self._code in str(error).replace(" ", "")
+
+    @property
+    def _code(self) -> str:
+        return TIME_CODES.get(self.name, "")
 
     def _heard(self, response: requests.Response) -> None:
         """Every answer comes by here: its weight is noted, and what is no JSON goes no further (ccxt would read a web
@@ -279,10 +298,11 @@ class Exchange:
             {
                 **self._credentials,
                 "timeout": int(TIMEOUT_S * 1000),
-                "enableRateLimit": self.budget.limit is None,  # where an exchange counts for us, its count is better
+                "enableRateLimit": not self.budget.counts,  # by its own count, or by ours of it, is better
                 "options": {**SPOT_ONLY, **OWN_OPTIONS.get(self.name, {})},
             }
         )
+        client.incrementing_nonce = self._nonce.rise
         client.number = str  # exact: what ccxt parses stays the text that the exchange sent
         client.has["fetchCurrencies"] = False  # a private request that tells us nothing
         client.has |= dict.fromkeys(CONTRACTS_ONLY.get(self.name, ()), False)
@@ -295,6 +315,13 @@ class Exchange:
         for setting, proxy in proxies_for(client.urls["api"]).items():
             setattr(client, setting, proxy)
         return client
+
+
+def _teach(client: Any, markets: Markets) -> None:
+    """Tell a client what trades; and by their other names, which Kraken's orders use."""
+    client.set_markets(markets.spot)
+    if "marketsByAltname" in client.options:
+        client.options["marketsByAltname"] = {market["altname"]: market for market in markets.spot}
 
 
 def checked_name(name: str) -> str:

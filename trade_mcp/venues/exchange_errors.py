@@ -21,10 +21,14 @@ REFUSALS: Mapping[
         r'"success":\s*false(?!.*DUPLICATE).*"(error|preview_failure_reason|new_order_failure_reason)":\s*"(?!UNKNOWN)\w+"',
         re.S,
     ),
+    "kraken": re.compile(
+        r'"(EOrder:(?!Rate|Domain rate|Duplicate)|EQuery|EAccount|EAPI:Invalid signature|EGeneral:Invalid arguments)'
+    ),
 }
 DOUBTS: Mapping[str, re.Pattern[str]] = {  # what ccxt files as a no, though it may have been done, or is there already
     "bybit": re.compile(r'"retCode":\s*(10014|12141|170035|170141|170146|170147)\b'),
 }
+KEY_CODES = ('"code":-2015', "EAPI:Invalid signature")  # of what may be the key, and ccxt does not say so
 TOO_MANY_ORDERS = '"code":-1015'
 BANNED = "access too frequent"  # Bybit's, with HTTP 403
 BANNED_S = 600.0
@@ -99,9 +103,10 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
         certain = False  # the answer broke off, or the server failed in the middle: either may have happened
     if (doubt := DOUBTS.get(exchange)) is not None and doubt.search(str(error)):
         certain = False
+    usual = row.hint if row is not None else "" if certain else NETWORK
+    hint = KEYS if any(code in str(error) for code in KEY_CODES) else usual
     if certain:
-        return VenueRejected(f"{exchange} refused {doing}: {said}", hint=row.hint if row is not None else "")
-    hint = KEYS if '"code":-2015' in str(error) else row.hint if row is not None else NETWORK
+        return VenueRejected(f"{exchange} refused {doing}: {said}", hint=hint)
     return VenueUnreachable(f"{exchange} gave no good answer while {doing}: {said}", hint=hint)
 
 

@@ -3,15 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import structlog
+
 from trade_mcp.domain.errors import BadConfig, VenueRejected
-from trade_mcp.venues.exchange import PEM, Exchange
+from trade_mcp.venues.ccxt_reports import understood
+from trade_mcp.venues.exchange import NONCE_HINT, PEM, Exchange
 from trade_mcp.venues.exchange_budget import Purpose
+from trade_mcp.venues.exchange_nonce import WINDOW
 
 VARIABLES = {
     "apiKey": "TRADE_MCP_EXCHANGE_KEY",
     "secret": "TRADE_MCP_EXCHANGE_SECRET",
     "password": "TRADE_MCP_EXCHANGE_PASSPHRASE",
 }
+
+log = structlog.get_logger(__name__)
 
 
 class Rights(NamedTuple):
@@ -39,7 +45,7 @@ def _okx(answer: Mapping[str, Any]) -> Rights:
 
 def _kraken(answer: Mapping[str, Any]) -> Rights:
     given = answer["result"].get("permissions") or ()
-    return Rights("create-orders" in given or "modify-orders" in given, "withdraw-funds" in given)
+    return Rights("modify-trades" in given, "withdraw-funds" in given)
 
 
 def _coinbase(answer: Mapping[str, Any]) -> Rights:
@@ -53,6 +59,11 @@ TELL: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Rights]]] = {  # the
     "kraken": ("private_post_getapikeyinfo", _kraken),
     "coinbase": ("v3_private_get_brokerage_key_permissions", _coinbase),
 }
+
+
+def _narrow(name: str, answer: Mapping[str, Any]) -> bool:
+    """Whether requests of several programs may be refused because one overtook another on its way."""
+    return name == "kraken" and int(answer["result"].get("nonceWindow") or 0) < WINDOW
 
 
 def need_key(exchange: Exchange) -> None:
@@ -94,7 +105,11 @@ def rights(exchange: Exchange) -> Rights:
     if known is None or (exchange.sandbox and exchange.name == "binance"):  # its testnet has no such endpoint
         return Rights(None, None)
     endpoint, read = known
-    return read(exchange.call(Purpose.ACCOUNT, endpoint, doing="asking what the key may do"))
+    answer = exchange.call(Purpose.ACCOUNT, endpoint, doing="asking what the key may do")
+    with understood("what the key may do"):
+        if _narrow(exchange.name, answer):
+            log.warning("requests of this key may overtake each other", exchange=exchange.name, hint=NONCE_HINT)
+        return read(answer)
 
 
 def check_key(exchange: Exchange) -> Rights:

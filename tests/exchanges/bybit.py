@@ -2,10 +2,10 @@
 
 As published (its pages on orders, executions, wallet, transaction log, rate limits, errors and authentication): answers
 are HTTP 200 with a `retCode`; a request is taken while ``now - recv_window <= timestamp < now + 1000``; placing and
-cancelling are acknowledged with ids alone and done afterwards, so that an order that was taken may still end as
-Rejected, and a cancel may lose; a client id is refused as long as the exchange remembers it; `order/realtime` has what is
-open and, asked by an id, the newest that ended until the exchange restarts; `order/history` has what ended, without a
-fill for a day; pages are 20 orders (50 at most) or 50 executions (100 at most), with a cursor even when they are the last.
+cancelling are acknowledged with ids alone and done afterwards: an order that was taken may still end as Rejected, and
+a cancel may lose; a client id is refused as long as the exchange remembers it; `order/realtime` has what is open and,
+asked by an id, the newest that ended until the exchange restarts; `order/history` has what ended, without a fill for a
+day; pages are 20 orders (50 at most) or 50 executions (100 at most), with a cursor even on the last one.
 
 Assumed: a key without the right to trade is told 10005, before anything of the order is looked at; a post-only order
 that would match is taken and then cancelled; transfers between an account's wallets are in the transaction log as

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from exchanges.bybit import Bybit
 from exchanges.coinbase import Coinbase
 from exchanges.kraken import Kraken
 from exchanges.okx import Okx
@@ -14,7 +15,7 @@ from trade_mcp.venues.ccxt import CcxtVenue
 from trade_mcp.venues.exchange import Exchange
 from venues.bars import BTC, ETH
 
-TRANSLATORS: dict[str, type[Translator]] = {"coinbase": Coinbase, "kraken": Kraken, "okx": Okx}
+TRANSLATORS: dict[str, type[Translator]] = {"bybit": Bybit, "coinbase": Coinbase, "kraken": Kraken, "okx": Okx}
 
 
 def exchange_at(translator: Translator, folder: Path, account: Account | None = None) -> Exchange:

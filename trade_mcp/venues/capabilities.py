@@ -36,12 +36,14 @@ class Listing(Struct, frozen=True, kw_only=True):
     since: str = ""  # the parameter for the time from which on; "": there is none
     seconds: bool = False  # it takes seconds,
     millis: bool = False  # or milliseconds; else ISO 8601
+    span_ms: int = 0  # the longest time that one answer tells of, from there on; 0: all of it
     limit: int = 0  # rows asked for in a page; 0: nobody can ask for more or fewer
     turn: str = "cursor"  # the parameter that asks for the next page,
     cursor: str = "cursor"  # and where its value stands in the page before
     count: str = ""  # or where the number of all rows stands: then it says how many to pass over
     after: str = ""  # or the field of a row whose older ones it asks for: a page with fewer than `limit` is the last
     ours: str = ""  # the parameter that asks for one order by our id
+    theirs: str = ""  # the same by the exchange's
     given: Mapping[str, Any] = {}
 
 
@@ -57,6 +59,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     trades_of: str = ""  # the parameter that asks for the trades of one order, in the list of trades
     market_buys: bool = False  # a purchase at the market buys the size that was asked for, or nothing
     lists: Mapping[str, Listing] = {}  # "trades", "open" orders; others are looked through for an order, in turn
+    singly: bool = False  # single orders are asked for in these lists: elsewhere those that ended are soon forgotten
     lists_trades: bool = False  # an order names its trades, which are asked for by their own ids
     placed_with: Mapping[str, Any] = {}  # what goes with every order,
     fetched_with: Mapping[str, Any] = {}  # and with every question for one
@@ -147,6 +150,32 @@ OKX = Dialect(
     poll_s=2.0,
     cancel_timer=True,
 )
+_BYBIT = Listing(
+    endpoint="private_get_v5_order_realtime",  # asked by an id, it knows the newest that ended, too
+    rows="result.list",
+    parse="parse_order",
+    symbol="symbol",
+    limit=50,
+    cursor="result.nextPageCursor",
+    ours="orderLinkId",
+    theirs="orderId",
+    given={"category": "spot"},
+)
+_WEEK = {"since": "startTime", "millis": True, "span_ms": 7 * 86_400_000}
+BYBIT = Dialect(
+    client_id=PLAIN,
+    trades_of="orderId",
+    lists={
+        "trades": structs.replace(
+            _BYBIT, endpoint="private_get_v5_execution_list", parse="parse_trade", limit=100, **_WEEK
+        ),
+        "open": _BYBIT,
+        "ended": structs.replace(_BYBIT, endpoint="private_get_v5_order_history", **_WEEK),
+    },
+    singly=True,
+    late_s=30.0,  # it is taken within 6 s, and done later: placing and cancelling are acknowledged first
+    poll_s=1.0,
+)
 _EACH = {"consolidate_taker": "false"}  # every fill by itself, at its own price
 KRAKEN = Dialect(
     client_id=r"[0-9a-f]{32}",
@@ -186,7 +215,7 @@ KRAKEN = Dialect(
 )
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,
-    "bybit": Dialect(client_id=PLAIN, late_s=5.0),
+    "bybit": BYBIT,
     "kraken": KRAKEN,
     "okx": OKX,
     "coinbase": COINBASE,  # its stops have a limit price, which can be passed by: the desk watches them

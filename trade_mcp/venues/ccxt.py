@@ -185,8 +185,13 @@ class CcxtVenue:
             )
         return rows
 
-    def row(self, venue_id: str, symbol: str, *, purpose: Purpose = Purpose.ACCOUNT) -> Row:
-        """One order by the exchange's own id."""
+    def row(self, venue_id: str, symbol: str) -> Row | None:
+        """One order by the exchange's own id; None where it is asked for in lists, and has gone from all of them."""
+        if self.can.dialect.singly:
+            return self._listed_one(venue_id, symbol, None, purpose=Purpose.ACCOUNT)
+        return self._fetched(venue_id, symbol, Purpose.ACCOUNT)
+
+    def _fetched(self, venue_id: str, symbol: str, purpose: Purpose) -> Row:
         found: Row = self.exchange.call(
             purpose,
             "fetch_order",
@@ -333,6 +338,8 @@ class CcxtVenue:
             return self._searched(order)
         given = {**self._by_name(order), **self._apart(order.type), **self.can.dialect.fetched_with}
         try:
+            if self.can.dialect.singly:
+                return self._listed_one(order.venue_id, order.symbol, self._made_ms(order), purpose=_purpose(order))
             row: Row = self.exchange.call(
                 _purpose(order),
                 "fetch_order",
@@ -371,7 +378,7 @@ class CcxtVenue:
     def _searched(self, order: Order) -> Row | None:
         """The order by our id in the lists of an exchange that cannot be asked for it: open ones, then ended ones."""
         name = self.names.out(order.order_id)
-        since = int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
+        since = self._made_ms(order)
         if self.can.dialect.lists:
             return next((row for row in self._listed_since(order, since) if row.get("clientOrderId") == name), None)
         has = self.exchange.reads.has
@@ -394,6 +401,21 @@ class CcxtVenue:
                 for page in ccxt_lists.pages(self.exchange, listing, asked, purpose=_purpose(order), doing=doing):
                     yield from page
 
+    def _listed_one(self, venue_id: str, symbol: str, since: int | None, *, purpose: Purpose) -> Row | None:
+        """The order by the exchange's own id, in the lists of orders."""
+        doing = f"asking for order {venue_id}"
+        for kind, listing in self.can.dialect.lists.items():
+            if kind != "trades":
+                asked = ccxt_lists.Asked(symbol=symbol, since=since, given={listing.theirs: venue_id})
+                for page in ccxt_lists.pages(self.exchange, listing, asked, purpose=purpose, doing=doing):
+                    if found := next((row for row in page if str(row["id"]) == venue_id), None):
+                        return found
+        return None
+
+    def _made_ms(self, order: Order) -> int:
+        """A moment before ``order`` was made, by the exchange's clock."""
+        return int(order.real_at.timestamp() * 1000) - self.exchange.offset_ms - SEARCHED_BACK_MS
+
     # Fills
 
     def _trades_of(self, row: Row, purpose: Purpose) -> list[Row]:
@@ -412,7 +434,7 @@ class CcxtVenue:
 
     def _named_trades(self, row: Row, purpose: Purpose) -> list[Row]:
         """The trades that an order names. Rows of lists name none: then it is asked for by itself."""
-        named = row if row.get("trades") else self.row(str(row["id"]), row["symbol"], purpose=purpose)
+        named = row if row.get("trades") else self._fetched(str(row["id"]), row["symbol"], purpose)
         ids = [each["id"] for each in named["trades"]]
         doing = f"asking for the trades of {row['id']}"
         found = self.exchange.call(

@@ -23,6 +23,7 @@ WHOLE_EVERY_S = 30.0  # real time between looks that trust no balances
 ODD_EVERY_S = 5.0  # the same, while something cannot be read
 PAGE = 500  # trades in one answer of Binance
 OVERLAP_MS = 60_000  # where trades are asked for by time: how late one may appear
+QUIET_MS = 86_400_000  # after so long without a trade the time goes on without one
 type Row = Mapping[str, Any]
 
 
@@ -104,6 +105,10 @@ class Changes:
         for venue_id in changed:
             try:
                 row = rows.get(venue_id) or self._venue.row(venue_id, symbol)
+                if row is None and venue_id not in by_order:
+                    continue  # it ended without a fill, too long ago for the exchange to know it
+                if row is None:
+                    raise OddAnswer(f"{self._venue.name} tells of trades of {venue_id}, and of no such order")
                 reports.append(self._venue.listed(row, trades=by_order.get(venue_id, ())))
             except (VenueRejected, OddAnswer) as failure:
                 odd = odd or failure
@@ -122,9 +127,11 @@ class Changes:
 
     def _trades(self, asked: "_Asked", symbol: str, seen: Seen) -> tuple[list[Row], Seen]:
         if not self._venue.can.dialect.trade_ids:
-            rows = asked.trades(symbol, since=seen.at - OVERLAP_MS)
+            now, rows = self._now_ms(), asked.trades(symbol, since=seen.at - OVERLAP_MS)
             fresh = [row for row in rows if str(row["id"]) not in seen.ids and row["timestamp"] >= seen.at - OVERLAP_MS]
             at = max([seen.at, *(row["timestamp"] for row in rows)])
+            if now - at > QUIET_MS:
+                at = now - OVERLAP_MS
             near = tuple(str(row["id"]) for row in rows if row["timestamp"] >= at - 2 * OVERLAP_MS)
             return fresh, Seen(at=at, ids=near)
         found: list[Row] = []

@@ -4,10 +4,10 @@ ccxt's own methods give one page, and leave out in silence what stands under ano
 lists are asked for by their endpoint, page after page, as the exchange's `Listing` says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trade_mcp.domain.errors import OddAnswer
 from trade_mcp.venues.capabilities import Listing
@@ -35,7 +35,17 @@ def whole(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpos
 
 
 def pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpose, doing: str) -> Iterator[list[Row]]:
-    """Page by page, in the exchange's order. Raises OddAnswer for pages without an end."""
+    """Page by page, in the exchange's order; where it tells of a span at a time, one span after the other. Raises
+    OddAnswer for pages without an end.
+    """
+    spans: Iterable[int | None] = (asked.since,)
+    if asked.since is not None and listing.span_ms:
+        spans = range(asked.since, max(exchange.now_ms(), asked.since + 1), listing.span_ms)
+    for since in spans:
+        yield from _pages(exchange, listing, structs.replace(asked, since=since), purpose=purpose, doing=doing)
+
+
+def _pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpose, doing: str) -> Iterator[list[Row]]:
     client = exchange.reads
     params = {**listing.given, **asked.given}
     if listing.limit:

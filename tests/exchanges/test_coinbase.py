@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from pydantic import SecretStr
 
 from exchanges.coinbase import Coinbase
 from exchanges.coinbase_keys import new_pem
@@ -29,7 +30,9 @@ from trade_mcp.domain.errors import (
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, Side, Source, Status, TimeInForce
 from trade_mcp.feeds.ccxt import ccxt_feed
+from trade_mcp.logs.redact import redacted
 from trade_mcp.settings import load_settings
+from trade_mcp.settings.secrets import secret
 from trade_mcp.venues.ccxt import CcxtVenue
 from trade_mcp.venues.exchange_key import check_key
 from venues.bars import BTC, STEP, limit, order
@@ -237,6 +240,14 @@ def test_a_key_that_is_wrong_is_said_without_it(there: Coinbase, tmp_path: Path,
     assert all(line not in text for line in wrong.secret.splitlines() if not line.startswith("-----"))
 
 
+def test_no_line_of_a_private_key_is_printed() -> None:
+    pem = new_pem()
+    assert secret("exchange_secret", SecretStr(pem.replace("\n", "\\n"))) != pem
+    for text in (pem, repr(pem), pem.replace("\n", " ")):
+        shown = redacted(f"ValueError: {text}")
+        assert all(line not in shown for line in pem.splitlines() if not line.startswith("-----"))
+
+
 def test_rights_are_looked_at_before_any_order(there: Coinbase, tmp_path: Path) -> None:
     exchange = exchange_at(there, tmp_path, there.new_account())
     there.may_transfer = True
@@ -258,6 +269,18 @@ def test_a_clock_that_is_wrong_is_a_clear_no(there: Coinbase, tmp_path: Path, mo
         with pytest.raises(VenueRejected, match="Authentication"):
             venue.submit((limit(f"a{off_s}", price="90"),))
     assert held(there) == []
+
+
+def test_a_key_refused_because_of_the_clock_says_so(
+    there: Coinbase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = exchange_at(there, tmp_path, there.new_account())
+    monkeypatch.setattr(exchange.reads, "seconds", lambda: int(time.time()) + 200)
+    monkeypatch.setattr(exchange.reads, "milliseconds", lambda: int(time.time() * 1000) + 200_000)
+    with pytest.raises(BadConfig) as said:
+        check_key(exchange)
+    assert "clock is 200 s off" in said.value.hint or "clock is 201 s off" in said.value.hint
+    exchange.close()
 
 
 def test_the_grace_outlives_a_request(venue: CcxtVenue) -> None:

@@ -10,7 +10,8 @@ def secret(name: str, given: SecretStr | None) -> str:
     if found := _found(name, given):
         from trade_mcp.logs.redact import hide
 
-        hide([found])
+        lines = found.replace("\\n", "\n").splitlines()  # of a private key, which a traceback may show one by one
+        hide([found, *(line for line in lines if not line.startswith("-----"))])
     return found
 
 

@@ -77,7 +77,7 @@ def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
     if filled is None:
         raise ValueError("an order without its filled size")
     kind, size = kind_of(order), exact(order.get("amount"))
-    reason = ""
+    reason = str((order.get("info") or {}).get("reject_message") or "")
     if status is Status.EXPIRED and filled == 0 and of_list(order):
         status, reason = Status.CANCELLED, "the other leg was filled"
     if status is Status.FILLED and size is not None and filled < size:

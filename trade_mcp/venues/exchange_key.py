@@ -19,6 +19,8 @@ VARIABLES = {
 
 log = structlog.get_logger(__name__)
 
+CLOCK_OFF_S = 20.0  # more may be why a key is refused
+
 
 class Rights(NamedTuple):
     """What a key may do; None where the exchange does not tell."""
@@ -119,7 +121,9 @@ def check_key(exchange: Exchange) -> Rights:
         exchange.call(Purpose.ACCOUNT, "fetch_balance", doing="signing in")
         found = rights(exchange)
     except VenueRejected as no:
-        raise BadConfig(no.message, hint=no.hint) from no
+        off_s = abs(exchange.offset_ms) / 1000
+        clock = f"; this machine's clock is {off_s:.0f} s off: set it (NTP)" if off_s > CLOCK_OFF_S else ""
+        raise BadConfig(no.message, hint=f"{no.hint}{clock}") from no
     if found.withdraw:
         raise BadConfig(
             f"the API key can withdraw money from {exchange.name}; the desk does not use such a key",

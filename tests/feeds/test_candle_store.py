@@ -1,7 +1,9 @@
 """The candle store: what is fetched or imported is kept whole, grows without holes, and replays."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from trade_mcp.cli.commands import app
 from trade_mcp.domain.errors import BadInput, FeedError, TradeError
 from trade_mcp.feeds import replay_feed
 from trade_mcp.feeds.candle_fetch import PAUSES_S, Fetching
+from trade_mcp.feeds.ccxt_candles import Series
 from trade_mcp.feeds.filenames import Label
+from trade_mcp.quant.candles import at_ms
 from trade_mcp.store import candles as store
 
 from .exchanges import BTC, ETH, live
@@ -59,6 +63,21 @@ def fetched(path: Path, exchange: Exchange, since: int, until: int, *, stop_afte
     if whole is not None:
         store.keep(path, whole)
     return fetching.bars
+
+
+def test_an_empty_window_hides_nothing_behind_it() -> None:
+    exchange = Exchange(listed=350)
+
+    def window(since: int, limit: int) -> list[list[float]]:
+        """What opens within 300 bars of ``since``, however many were asked for."""
+        return [row for row in exchange(since, 300) if row[0] < since + 300 * STEP]
+
+    last = Fetching(window, LABEL, since=FIRST_MS, until=FIRST_MS + 1000 * STEP, have=None, wait=print, page=300)
+    found = [bar for part, _ in last.pages() if part is not None for bar in part.open_ms]
+    assert found == [FIRST_MS + number * STEP for number in range(350, 1000)]
+    series = Series(*LABEL, window, margin=timedelta(seconds=2), boot=time.monotonic, page=300)
+    now = at_ms(FIRST_MS + 1000 * STEP)
+    assert len(series.newest(now, 1000)) == 650
 
 
 @pytest.mark.parametrize("page", [1000, 300])

@@ -45,7 +45,7 @@ OVERTAKEN = "Invalidnonce"  # among those: another request of the key came first
 AGAIN, AGAIN_S = 3, 1.0  # so often, and within that time
 NTP_HINT = "if it stays: check this machine's time (NTP), and whether the network takes seconds"
 NONCE_HINT = f"set the key's nonce window to {WINDOW} at the exchange, and use this key for this desk alone"
-WHOLE_SECONDS = frozenset({"kraken"})  # exchanges that tell their time in those
+WHOLE_SECONDS = frozenset({"coinbase", "kraken"})  # exchanges that tell their time in those
 FILTER_CODES = ('"code":-1013', '"code":-1111')  # a step, a minimum or a precision is not what the list says
 SPOT_ONLY: dict[str, Any] = {
     "defaultType": "spot",

@@ -77,22 +77,30 @@ def _protected(app: App, books: dict[str, Any]) -> None:
     resting = {o["clientOrderId"]: o for o in books["orders"] if o["status"] in ("NEW", "PARTIALLY_FILLED")}
     ours = {name for name in resting if not name.startswith(BY_HAND)}
     assert ours == {venue.names.out(order.order_id) for order in book.live()}, "the book and the exchange's open orders"
+    assert beyond(app) == {}, "I4"
     for symbol, position in book.positions.items():
         instrument = app.market.instrument(symbol)
         unsold = free_size(book, symbol, instrument)
         stops = [order for order in book.live(symbol) if order.role is Role.STOP]
         price = position.levels.stop_price or position.entry
-        if not venue.rests.stops:
-            bid, level = app.market.quote(symbol).bid, position.levels.stop_price
-            sold = level is None or bid > level or position.dust or not instrument.sellable(unsold, bid)
-            assert stops == [] and sold, f"I4: {symbol} at {bid} is not sold at its stop {level}"
-        elif unsold and not position.dust and instrument.sellable(unsold, price):
+        if unsold and venue.rests.stops and not position.dust and instrument.sellable(unsold, price):
             assert [order.open_size for order in stops] == [unsold], f"I4: {symbol} {position.levels} {stops}"
             there = resting[venue.names.out(stops[0].order_id)]
             left = D(there["origQty"]) - D(there["executedQty"])
             assert (left, D(there["stopPrice"])) == (unsold, stops[0].trigger_price), "I4"
         else:
             assert stops == [], f"I4: {symbol} {stops}"
+
+
+def beyond(app: App) -> dict[str, str]:
+    """Positions that the desk watches, whose price is at their stop, and that nobody sells."""
+    book, found = app.log.refresh(), {}
+    for symbol in book.with_stops if book.stops_watched else ():
+        instrument, level = app.market.instrument(symbol), book.positions[symbol].levels.stop_price
+        unsold, bid = free_size(book, symbol, instrument), app.market.quote(symbol).bid
+        if level is not None and bid <= level and instrument.sellable(unsold, bid):
+            found[symbol] = f"{unsold:f} at {bid}, its stop is {level}"
+    return found
 
 
 def _journaled(app: App) -> set[str]:

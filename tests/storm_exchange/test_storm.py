@@ -12,7 +12,7 @@ import pytest
 
 from desk.stage import BTC
 from desk.test_chaos import Storm, walk
-from storm_exchange.invariants import BY_HAND, always, at_rest
+from storm_exchange.invariants import BY_HAND, always, at_rest, beyond
 from storm_exchange.sea import Sea, watched
 from trade_mcp.app import App
 from trade_mcp.domain.errors import TradeError
@@ -143,6 +143,7 @@ class ExchangeStorm(Storm):
             self.sea.pass_(60)
             self.sea.bars()  # what was to be sold at the market finds buyers
             app.watch.step()
+            assert beyond(app) == {}, "I4: within a minute of the last fault"
         for _ in range(3):
             self.sea.pass_(60)
             watched(app)

@@ -1,5 +1,5 @@
 """Due: exits that do not rest at the venue: the steps of a take-profit ladder, the end of a position's time, and the
-target where the venue holds the stop alone.
+target where the venue holds the stop alone, or none.
 
 Each is a close with an id derived from the entry, so that two watchers, or a restart, sell once. The stop rests at the
 venue for all that is held meanwhile, and is sized anew after each step (docs/decisions/0006).
@@ -89,8 +89,10 @@ class Due:
 
         One that came to nothing is asked for again under the next id, less and less often, for as long as it is due.
         """
-        if free_size(self._log.book, symbol, self._market.instrument(symbol)) <= 0:
-            return  # somebody sells it already
+        instrument = self._market.instrument(symbol)
+        free = free_size(self._log.book, symbol, instrument)
+        if not instrument.sellable(free, self._market.bid_or(symbol, position.entry)):
+            return  # somebody sells it already, or it is too little for the venue
         number, tries, not_before = self._tried.get((position.entry_id, name), (1, 0, 0.0))
         if self._clock.boot() < not_before:
             return

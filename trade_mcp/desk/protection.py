@@ -169,7 +169,8 @@ class Protection:
         if failed is None or failed.live or failed.filled > 0 or entry_id in self._told:
             return
         self._told.add(entry_id)
-        text = f"the sale of {symbol} at its stop came to nothing ({failed.note}); the desk goes on trying"
+        why = failed.note or failed.status
+        text = f"the sale of {symbol} at its stop came to nothing ({why}); the desk goes on trying"
         ledger.append(e.Alarm(text, order_id=failed.order_id, symbol=symbol))
 
     def _overdue(self, symbol: str) -> bool:

@@ -67,12 +67,12 @@ class Watch:
 
     def step(self, lease: Lease | None = None) -> StepReport:
         """One round: what the venue says, what is owed, exits, equity. Raises LeaseLost."""
-        before: tuple[NamedStep, ...] = (
+        first: tuple[NamedStep, ...] = (
             ("flag", self._gate.heed_flag),
             ("spill", lambda: self._gate.inkless.import_spill(lease)),
+            ("fills", lambda: self._fills(lease)),  # what was sold already is not sold again
         )
-        asking: tuple[NamedStep, ...] = (
-            ("fills", lambda: self._fills(lease)),
+        then: tuple[NamedStep, ...] = (
             ("pending", self._reconcile.pending),
             ("audit", lambda: self._audit(lease)),
             ("peaks", lambda: self._raise_peaks(lease)),
@@ -83,9 +83,9 @@ class Watch:
             ("proposals", lambda: self._proposals.expire(lease)),
             ("equity", lambda: self._marks.step(lease)),
         )
-        if not self._rests.stops:  # a step that waits for an answer must not keep the desk from the stops it watches
-            asking = tuple(one for step in asking for one in (("stops", lambda: self._protect_all(lease)), step))
-        steps = run_steps(before + asking)
+        if not self._rests.stops:  # steps that wait for an answer must not keep the desk from the stops it watches
+            then = tuple(one for step in then for one in (("stops", lambda: self._protect_all(lease)), step))
+        steps = run_steps(first + then)
         if any(step.lost for step in steps if step.name in HEARS):
             self._audited = None  # the line was down: the first round that hears the venue again looks at everything
         book = self._log.refresh()

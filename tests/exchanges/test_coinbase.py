@@ -395,7 +395,7 @@ def test_a_trade_that_was_corrected_is_not_booked_as_one(there: Coinbase, venue:
     venue.submit((order("a", size="0.5"),))
     account = there.accounts[venue.exchange.reads.apiKey]
     fill = there._fill(account, there._trades(account, "BTCUSDT")[0], "BTC-USDT")
-    reversal = {"fills": [fill | {"trade_type": "REVERSAL"}], "cursor": ""}
+    reversal = {"fills": [fill | {"trade_type": "REVERSAL", "entry_id": "x"}, fill], "cursor": ""}
     there.faults.append(Fault(FILLS, "answer", count=9, answer=Answer(reversal)))
     with pytest.raises(HeardInPart, match="REVERSAL"):
         venue.reports_since(cursor)

@@ -30,7 +30,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 def whole(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpose, doing: str) -> list[Row]:
     """Every row once, oldest first, as ccxt parses it: a row moves on to the next page when a new one comes."""
     found = pages(exchange, listing, asked, purpose=purpose, doing=doing)
-    rows = {str(row["id"]): row for page in found for row in page}
+    rows = {_key(row): row for page in found for row in page}
     return sorted(rows.values(), key=lambda row: (row.get("timestamp") or 0, str(row["id"])))
 
 
@@ -72,6 +72,11 @@ def _pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpo
         seen.add(following)
         params = {**params, listing.turn: following}
     raise OddAnswer(f"{exchange.name} gave pages without an end when {doing}", hint="it is asked again")
+
+
+def _key(row: Row) -> tuple[str, str]:
+    """A correction of a trade has the trade's id, and an entry of its own."""
+    return str(row["id"]), str((row.get("info") or {}).get("entry_id"))
 
 
 def _moment(ms: int, listing: Listing, client: Any) -> Any:

@@ -372,10 +372,13 @@ def test_prices_fail_in_their_own_words(tmp_path: Path) -> None:
 
 
 def test_waiting_is_as_long_as_asked() -> None:
-    assert wait_asked(raised(ccxt.DDoSProtection("x"), http(429, Retry_After="7"))) == 7
-    assert wait_asked(raised(ccxt.DDoSProtection("x"), http(418))) == 60
-    assert wait_asked(raised(ccxt.DDoSProtection("x"), http(429, '{"code":-1015,"msg":"Too many new orders"}'))) is None
-    assert wait_asked(raised(ccxt.InvalidOrder("x"), http(400))) is None
+    assert wait_asked(raised(ccxt.DDoSProtection("x"), http(429, Retry_After="7")), "binance") == 7
+    assert wait_asked(raised(ccxt.DDoSProtection("x"), http(418)), "binance") == 60
+    assert (
+        wait_asked(raised(ccxt.DDoSProtection("x"), http(429, '{"code":-1015,"msg":"Too many new orders"}')), "binance")
+        is None
+    )
+    assert wait_asked(raised(ccxt.InvalidOrder("x"), http(400)), "binance") is None
 
 
 # --- the budget

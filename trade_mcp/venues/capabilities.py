@@ -5,6 +5,7 @@ how an exchange takes our id, finds an order by it, and how long a request may t
 desk watches itself, and `get_status` says so; without what is needed it refuses to trade there.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -64,6 +65,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     placed_with: Mapping[str, Any] = {}  # what goes with every order,
     fetched_with: Mapping[str, Any] = {}  # and with every question for one
     deadline: str = ""  # the parameter for the moment after which an order is refused, DEADLINE_S from now
+    forgets_s: float = math.inf  # so long after an order was made it may not be found any more, if it ended
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
     tried: bool = False  # against an exchange that speaks like it; else the desk does not trade there
@@ -146,7 +148,8 @@ OKX = Dialect(
             given={"instType": "SPOT"},
         ),
     },
-    late_s=30.0,
+    forgets_s=3600.0,  # two hours after it was cancelled without a fill; its fills are told for three months
+    late_s=35.0,  # an order has its deadline, in 5 s; the rest is for clocks that differ, and are refused beyond 30 s
     poll_s=2.0,
     cancel_timer=True,
 )

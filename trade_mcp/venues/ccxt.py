@@ -17,7 +17,7 @@ import structlog
 from msgspec import structs
 
 from trade_mcp.domain.errors import BadConfig, NotOurs, OddAnswer, RefusedForTime, VenueError, VenueRejected
-from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import Fill, Order, OrderType, Report, Role, Status
 from trade_mcp.ports import Balance, Clock, Rests, Transfer
 from trade_mcp.venues import ccxt_lists, ccxt_orders, ccxt_reports, ccxt_transfers
@@ -350,9 +350,33 @@ class CcxtVenue:
             )
         except VenueRejected as no:
             if isinstance(no.__cause__, ccxt.OrderNotFound):
-                return None
+                return self._forgotten(order)
             raise OddAnswer(no.message, hint=no.hint) from no  # refused to tell: nobody knows
         return row
+
+    def _forgotten(self, order: Order) -> Row | None:
+        """What its fills say of an order that ended so long ago that the exchange does not know it any more."""
+        if (self._clock.real() - order.real_at).total_seconds() < self.can.dialect.forgets_s:
+            return None
+        name, since = self.names.out(order.order_id), int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
+        with ccxt_reports.understood(f"the fills of {order.order_id}"):
+            rows = self.trades(order.symbol, since=since, purpose=_purpose(order))
+            rows = [row for row in rows if order.venue_id == row["order"] or name == row["info"]["clOrdId"]]
+            filled = sum((ccxt_reports.exact(row["amount"]) or ZERO for row in rows), ZERO)
+        if not rows and not order.venue_id:
+            return None
+        if filled < order.filled:
+            raise OddAnswer(f"{self.name} knows neither {order.order_id} nor all of its fills any more")
+        return {
+            "id": order.venue_id or rows[0]["order"],
+            "symbol": order.symbol,
+            "side": order.side.value,
+            "amount": ccxt_orders.text(order.size),
+            "filled": ccxt_orders.text(filled),
+            "status": "closed" if filled >= order.size else "canceled",
+            "timestamp": since + SEARCHED_BACK_MS,
+            "trades": rows,
+        }
 
     def _need_ours(self, row: Row, order: Order) -> None:
         """Raises NotOurs where ``row`` is not what we sent as ``order``."""

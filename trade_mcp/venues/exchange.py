@@ -8,7 +8,9 @@ time-out and a purpose, and the exchange's weight limit is kept (`exchange_budge
 import difflib
 import hashlib
 import json
+import re
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -46,6 +48,8 @@ AGAIN, AGAIN_S = 3, 1.0  # so often, and within that time
 NTP_HINT = "if it stays: check this machine's time (NTP), and whether the network takes seconds"
 NONCE_HINT = f"set the key's nonce window to {WINDOW} at the exchange, and use this key for this desk alone"
 WHOLE_SECONDS = frozenset({"coinbase", "kraken"})  # exchanges that tell their time in those
+LATE_CODES = {"okx": re.compile(r'"s?[cC]ode":\s*"5003[67]"')}  # of an order that came after its deadline
+DEADLINES = {"okx": ("expTime", "/trade/batch-orders")}  # the header that says it, and where orders are placed
 FILTER_CODES = ('"code":-1013', '"code":-1111')  # a step, a minimum or a precision is not what the list says
 SPOT_ONLY: dict[str, Any] = {
     "defaultType": "spot",
@@ -132,6 +136,8 @@ class Exchange:
             raise
 
     def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:
+        if pause_s := self.budget.pause_s(purpose, method):
+            time.sleep(pause_s)
         self.budget.check(purpose, self.name, method)
         if purpose is Purpose.ACCOUNT:
             self.check_clock()
@@ -159,7 +165,7 @@ class Exchange:
         raise AssertionError("the last try returns or raises")
 
     def _told(self, error: Exception, doing: str) -> VenueUnreachable | VenueRejected:
-        if (seconds := wait_asked(error)) is not None:
+        if (seconds := wait_asked(error, self.name)) is not None:
             self.budget.wait(seconds)
         self.budget.hear(str(error))
         if any(code in str(error) for code in FILTER_CODES):
@@ -275,6 +281,8 @@ class Exchange:
 
     def _refused_for_time(self, error: Exception) -> bool:
         """Whether the exchange refused a request for its time or nonce alone: certainly it was not executed."""
+        if (late := LATE_CODES.get(self.name)) is not None and late.search(str(error)):
+            return True
         return bool(self._code) and isinstance(error, ccxt.InvalidNonce) and self._code in str(error).replace(" ", "")
 
     @property
@@ -288,9 +296,16 @@ class Exchange:
         if response.ok and response.content.lstrip()[:1] not in (b"{", b"["):
             raise NotJson(response)
 
+    def _deadline(self, method: str, url: str) -> dict[str, str]:
+        """Where an exchange has a header for it: the moment after which an order must not be executed any more."""
+        header, placing = DEADLINES.get(self.name, ("", ""))
+        if not header or method != "POST" or not url.endswith(placing):
+            return {}
+        return {header: str(self.now_ms() + int(RECEIVE_WINDOW_S * 1000))}
+
     def _client(self) -> Any:
         client = self._made(getattr(ccxt, self.name))
-        client.session = Connection(self._heard)
+        client.session = Connection(self._heard, also=self._deadline)
         return client
 
     def _made(self, kind: Callable[[dict[str, Any]], Any]) -> Any:

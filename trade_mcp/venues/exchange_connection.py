@@ -15,12 +15,14 @@ AT_ONCE = 16  # connections kept open to one host
 
 
 class Connection(requests.Session):
-    """Safe between threads. ``heard`` sees every answer, and may raise."""
+    """Safe between threads. ``heard`` sees every answer, and may raise. ``also`` are headers that go along, by method
+    and address, made when the request goes.
+    """
 
-    def __init__(self, heard: Callable[[requests.Response], None]):
+    def __init__(self, heard: Callable[[requests.Response], None], *, also: Callable[[str, str], Mapping[str, str]]):
         super().__init__()
         self.trust_env = False
-        self._heard = heard
+        self._heard, self._also = heard, also
         self._pools = urllib3.PoolManager(maxsize=AT_ONCE, retries=False, ca_certs=certifi.where())
         self._hosts: dict[str, urllib3.HTTPConnectionPool] = {}
 
@@ -36,6 +38,7 @@ class Connection(requests.Session):
         verify: bool,
         files: Any,
     ) -> requests.Response:
+        headers = {**headers, **self._also(method, url)}
         if proxies or files or not verify:  # rare: requests itself knows how
             response = super().request(
                 method,

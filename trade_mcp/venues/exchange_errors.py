@@ -24,18 +24,24 @@ REFUSALS: Mapping[
     "kraken": re.compile(
         r'"(EOrder:(?!Rate|Domain rate|Duplicate)|EQuery|EAccount|EAPI:Invalid signature|EGeneral:Invalid arguments)'
     ),
+    "okx": re.compile(r'"s?[cC]ode":\s*"(50030|50119|50120)"'),  # the key may not
 }
 DOUBTS: Mapping[str, re.Pattern[str]] = {  # what ccxt files as a no, though it may have been done, or is there already
     "bybit": re.compile(r'"retCode":\s*(10014|12141|170035|170141|170146|170147)\b'),
+    "okx": re.compile(r'"s?[cC]ode":\s*"(51016|50071)"'),
 }
 KEY_CODES = ('"code":-2015', "EAPI:Invalid signature")  # of what may be the key, and ccxt does not say so
+WINDOWS_S: Mapping[str, float] = {"okx": 2.0}  # after which an exchange that names no time counts requests anew
 TOO_MANY_ORDERS = '"code":-1015'
 BANNED = "access too frequent"  # Bybit's, with HTTP 403
 BANNED_S = 600.0
 LONGEST = 240  # characters of the exchange's own words
 ADDRESS = re.compile(r"(https?://[^\s?]+)\?\S*|origin_string\[[^\]]*\]")  # one holds the signature, one the key
 
-KEYS = "check TRADE_MCP_EXCHANGE_KEY and TRADE_MCP_EXCHANGE_SECRET: both of one key, for this exchange and address"
+KEYS = (
+    "check TRADE_MCP_EXCHANGE_KEY and TRADE_MCP_EXCHANGE_SECRET, and TRADE_MCP_EXCHANGE_PASSPHRASE where there is one:"
+    " all of one key, for this exchange and address"
+)
 RIGHTS = "the key needs the permission to read and to trade spot, and this machine's address if it is bound to one"
 NETWORK = "nobody knows whether it arrived; the desk asks again by our id before anything is sent anew"
 ADDRESS_HINT = "check TRADE_MCP_EXCHANGE_URL and what stands between: it must lead to the exchange's own API"
@@ -110,11 +116,13 @@ def told(error: Exception, exchange: str, doing: str) -> VenueUnreachable | Venu
     return VenueUnreachable(f"{exchange} gave no good answer while {doing}: {said}", hint=hint)
 
 
-def wait_asked(error: Exception) -> float | None:
+def wait_asked(error: Exception, exchange: str) -> float | None:
     """The seconds an exchange asks us to wait with everything (HTTP 429 or 418; 403 is Bybit's ban), or None; 60 where
-    it does not say. Too many new orders are no reason to be silent: cancels are still taken.
+    nobody says how long. Too many new orders are no reason to be silent: cancels are still taken.
     """
     response, _ = _below(error)
+    if (window := WINDOWS_S.get(exchange)) is not None and isinstance(error, ccxt.RateLimitExceeded):
+        return window  # whatever the status
     if response is not None and response.status_code == 403 and BANNED in response.text:
         return BANNED_S
     if response is None or response.status_code not in (418, 429) or TOO_MANY_ORDERS in response.text:

@@ -41,7 +41,12 @@ def _bybit(answer: Mapping[str, Any]) -> Rights:
 
 
 def _okx(answer: Mapping[str, Any]) -> Rights:
-    given = str(answer["data"][0].get("perm", "")).split(",")
+    account = answer["data"][0]
+    if str(account.get("acctLv")) != "1":
+        raise _unfit("okx", "it is not in spot mode")
+    if _yes(account.get("enableSpotBorrow")):
+        raise _unfit("okx", "it borrows what an order lacks")
+    given = str(account.get("perm", "")).split(",")
     return Rights("trade" in given, "withdraw" in given)
 
 
@@ -135,6 +140,13 @@ def check_key(exchange: Exchange) -> Rights:
             hint="allow spot trading for it at the exchange, or make a key that may",
         )
     return found
+
+
+def _unfit(name: str, why: str) -> BadConfig:
+    return BadConfig(
+        f"the desk does not trade on this account at {name}: {why}",
+        hint="change that at the exchange, or make a sub-account for the desk: spot alone, nothing borrowed",
+    )
 
 
 def _yes(value: Any) -> bool:

@@ -73,7 +73,18 @@ def up(
             _show(app, programs, stop, told=told, as_json=as_json)
         finally:
             programs.stop()
+            if left := _left(app):
+                print(left, file=sys.stderr)
     print(f"stopped; the ledger is in {settings.desk.data_dir}: analyze-portfolio reads it", file=sys.stderr)
+
+
+def _left(app: "App") -> str:
+    """What nothing protects while the desk does not run: positions whose stops cannot rest at the exchange."""
+    book = app.log.refresh()
+    if not book.stops_watched or not book.with_stops:
+        return ""
+    held = ", ".join(book.with_stops)
+    return f"{held}: no stop rests at {app.venue.name}, and nothing sells until the desk runs again"
 
 
 def _policy(app: "App") -> list[str]:

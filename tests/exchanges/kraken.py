@@ -26,7 +26,6 @@ from practice.running import Running
 
 type Row = dict[str, Any]
 
-PAGE = 50
 CANDLES = 720
 CLIENT_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[ -~]{1,18}")
 ASSETS = {"BTC": "XXBT", "ETH": "XETH", "USD": "ZUSD"}  # others are called as they are
@@ -64,6 +63,7 @@ class Kraken(Translator):
         super().__init__(practice)
         self.permissions = ["query-funds", "query-open-trades", "query-closed-trades", "modify-trades"]
         self.nonce_window = 0
+        self.page = 50  # trades or ended orders in one answer
         self.calls = 0  # what a key's counter would say if it were never reduced
         self._nonces: dict[str, set[int]] = {}
         self._orders: dict[str, tuple[str, str, int]] = {}  # txid -> account, symbol and number there
@@ -136,7 +136,10 @@ class Kraken(Translator):
         return _result({"unixtime": now, "rfc1123": time.strftime("%a, %d %b %y %H:%M:%S +0000", time.gmtime(now))})
 
     def _asset_pairs(self, asked: Asked) -> Json:
-        return _result({_pair(each): _asset_pair(each) for each in self.public("exchangeInfo")["symbols"]})
+        """With one more, which nobody trades here: of old pairs the name and the altname differ."""
+        listed = self.public("exchangeInfo")["symbols"]
+        listed.append({**next(each for each in listed if each["baseAsset"] == "BTC"), "quoteAsset": "USD"})
+        return _result({_pair(each): _asset_pair(each) for each in listed})
 
     def _ticker(self, asked: Asked) -> Json:
         return _result({name: self._one_ticker(name) for name in asked.fields["pair"].split(",")})
@@ -299,7 +302,7 @@ class Kraken(Translator):
         """Of which at least one of its times is in time."""
         start = float(fields.get("start") or 0)
         found = [each for each in self._named(fields, account, ended=True) if each[1]["closetm"] >= start]
-        rows, count = _paged(found, fields)
+        rows, count = self._paged(found, fields)
         return {"closed": dict(rows), "count": count}
 
     def _query_orders(self, fields: dict[str, str], account: Account) -> Json:
@@ -317,12 +320,16 @@ class Kraken(Translator):
     def _trades_history(self, fields: dict[str, str], account: Account) -> Json:
         start = float(fields.get("start") or 0)
         found = [(row["txid"], self._trade(row)) for row in self._trades(account) if row["time"] / 1000 > start]
-        rows, count = _paged(found[::-1], fields)
+        rows, count = self._paged(found[::-1], fields)
         return {"trades": dict(rows), "count": count}
 
     def _query_trades(self, fields: dict[str, str], account: Account) -> Json:
         asked = fields["txid"].split(",")
         return {row["txid"]: self._trade(row) for row in self._trades(account) if row["txid"] in asked}
+
+    def _paged(self, rows: list[Any], fields: dict[str, str]) -> tuple[list[Any], int]:
+        begin = int(fields.get("ofs") or 0)
+        return rows[begin : begin + self.page], len(rows)
 
     # Its words
 
@@ -476,11 +483,6 @@ def _sentence(told: Row, volume: str) -> str:
     if kind.endswith("-limit"):
         how += f" -> limit {price2}"
     return f"{descr['type']} {volume} {descr['pair']} @ {how}"
-
-
-def _paged(rows: list[Any], fields: dict[str, str]) -> tuple[list[Any], int]:
-    begin = int(fields.get("ofs") or 0)
-    return rows[begin : begin + PAGE], len(rows)
 
 
 def _fee(trade: Row, base: str) -> Decimal:

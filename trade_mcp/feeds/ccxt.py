@@ -27,6 +27,7 @@ from trade_mcp.venues.exchange_budget import Purpose
 DUE_S = 5.0  # real seconds in which an exchange says a new price, or the old one again
 COMPARE_EVERY_S = 3600.0
 BY_BOOK = frozenset({"coinbase"})  # tickers say no bid and ask there, or are of the last trade's time
+TIMELESS = frozenset({"kraken"})  # tickers say no time there: the market's time is real time
 MARGIN_S = 2.0  # after a candle's close, for the last trades and for clocks that differ
 
 
@@ -45,7 +46,8 @@ class CcxtFeed:
     def __init__(
         self, exchange: Exchange, symbols: Sequence[str], *, streamed: Sequence[str], speed: float, own_time: bool
     ):
-        self._exchange, self._streamed, self._speed, self._own_time = exchange, tuple(streamed), speed, own_time
+        self._exchange, self._streamed, self._speed = exchange, tuple(streamed), speed
+        self._own_time = own_time and exchange.name not in TIMELESS
         self.symbols, self.exchange = tuple(symbols), exchange.name
         self.identity = identity(exchange, own_time=own_time)
         self._native = tuple(name for name in TIMEFRAMES if name in (exchange.reads.timeframes or {}))
@@ -59,7 +61,7 @@ class CcxtFeed:
         self._stream: Stream | None = None
         self._compare_at = 0.0
         self._compare_clocks()
-        self._began = (exchange.clock.boot(), self._market_time() if own_time else exchange.clock.real())
+        self._began = (exchange.clock.boot(), self._market_time() if self._own_time else exchange.clock.real())
 
     @property
     def start(self) -> datetime:

@@ -213,8 +213,9 @@ KRAKEN = Dialect(
     placed_with={"oflags": "fciq"},  # fees in the quote currency, whatever side: as its answers tell them
     deadline="deadline",
     late_s=30.0,  # an order has its deadline; the rest is for clocks that differ, and until its lists show it
-    poll_s=10.0,  # with the audits, two thirds of the calls that it allows the lowest tier
+    poll_s=10.0,  # with the audits, four fifths of the calls that it allows the lowest tier
     cancel_timer=True,
+    tried=True,
 )
 KNOWN: Mapping[str, Dialect] = {
     "binance": BINANCE,

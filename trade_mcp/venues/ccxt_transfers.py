@@ -22,6 +22,7 @@ BACK_MS = 7 * 86_400_000  # the longest that a transfer takes
 SIGNS: Mapping[str, int] = {"fetch_deposits": 1, "fetch_withdrawals": -1}
 DOING = "asking for transfers"
 MOST_PAGES = 100
+KRAKENS = 25  # deposits, or withdrawals, in one answer of Kraken
 
 
 class Told(Struct, frozen=True):
@@ -95,4 +96,24 @@ def _moves(exchange: Exchange, wallet: str, begin: int) -> Iterator[Mapping[str,
     raise OddAnswer(f"{exchange.name} gave pages without an end when {DOING}", hint="it is asked again")
 
 
-ROADS: Mapping[str, Callable[[Exchange, int, set[str]], Iterator[Transfer]]] = {"coinbase": _coinbase}
+def _kraken(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
+    """The newest of a time, of which older ones are asked for while an answer is as long as they get."""
+    for method, sign in SIGNS.items():
+        told: dict[str, Mapping[str, Any]] = {}
+        until: dict[str, Any] = {}
+        while True:
+            rows = exchange.call(Purpose.ACCOUNT, method, None, begin, None, until, doing=DOING)
+            fresh = [row for row in rows if row["id"] not in told]
+            told |= {row["id"]: row for row in fresh}
+            if len(rows) < KRAKENS:
+                break
+            if not fresh:
+                raise OddAnswer(f"{exchange.name} has more {method[6:]} of one moment than it tells")
+            until = {"until": min(row["timestamp"] for row in rows)}
+        yield from (_transfer(row, sign) for row in told.values() if row.get("status") == "ok")
+
+
+ROADS: Mapping[str, Callable[[Exchange, int, set[str]], Iterator[Transfer]]] = {
+    "coinbase": _coinbase,
+    "kraken": _kraken,
+}

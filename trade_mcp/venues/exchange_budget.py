@@ -56,6 +56,7 @@ COUNTERS: Mapping[str, Counter] = {
     )
 }
 LOCKED_S = 300.0
+PATIENCE_S = 7.0  # for a counter that falls; an answer that is lost takes longer
 
 
 class Budget:
@@ -109,6 +110,14 @@ class Budget:
         """A call that is being made."""
         if self.counter is not None and (cost := self._cost(self.counter, purpose, method)):
             self._level, self._level_at = self._now_at(self.counter) + cost, self._clock.boot()
+
+    def pause_s(self, purpose: Purpose, method: str) -> float:
+        """Seconds until the counter has fallen far enough for ``method``; 0 where it has, and where that takes long."""
+        if self.counter is None or not self._cost(self.counter, purpose, method):
+            return 0.0
+        above = self._now_at(self.counter) - STOPS_AT[purpose] * self.counter.most
+        pause = above / self.counter.per_s + 0.01
+        return pause if above >= 0 and pause <= PATIENCE_S else 0.0
 
     def check(self, purpose: Purpose, exchange: str, method: str = "") -> None:
         """Raises VenueUnreachable where a request for ``purpose`` may not be made now. Nothing was sent then."""

@@ -474,20 +474,34 @@ def desk(there: Coinbase, folder: Path) -> App:
     return build(load_settings(env=env, overrides=overrides), "tick")
 
 
-def test_the_desk_buys_watches_its_exits_and_closes(market: Coinbase, tmp_path: Path) -> None:
+def bought(app: App, order_id: str, size: str = "0.01") -> None:
+    """Buy through the gate, with a stop and a target, and look what became of it."""
+    plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")), target=Distance(fraction=Decimal("0.04")))
+    request = OrderRequest(order_id=order_id, symbol=BTC, side=Side.BUY, size=Decimal(size), exits=plan)
+    receipt = app.gate.submit(request, Source.MODEL)
+    assert receipt.outcome == "placed", receipt.message
+    app.watch.step()
+    (position,) = app.log.refresh().positions.values()
+    assert position.size == Decimal(size)
+    assert list(app.venue.open_orders()) == []  # nothing rests: the desk watches
+
+
+def closed(app: App, order_id: str) -> None:
+    app.gate.close(BTC, Decimal(1), Source.MODEL, reason="test", order_id=order_id)
+    app.watch.step()
+    book = app.log.refresh()
+    assert not book.positions and not list(book.live())
+    assert differences(book, app.venue) == []
+
+
+def test_the_desk_buys_and_closes_whether_answers_come_or_not(market: Coinbase, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
         app.heartbeats.beat("watch", {})
         app.watch.step()
-        plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")), target=Distance(fraction=Decimal("0.04")))
-        request = OrderRequest(order_id="mine", symbol=BTC, side=Side.BUY, size=Decimal("0.01"), exits=plan)
-        receipt = app.gate.submit(request, Source.MODEL)
-        assert receipt.outcome == "placed", receipt.message
-        app.watch.step()
-        (position,) = app.log.refresh().positions.values()
-        assert position.size == Decimal("0.01")
-        assert list(app.venue.open_orders()) == []  # nothing rests: the desk watches
-        app.gate.close(BTC, Decimal(1), Source.MODEL, reason="test", order_id="out")
-        app.watch.step()
-        book = app.log.refresh()
-        assert not book.positions and not list(book.live())
-        assert differences(book, app.venue) == []
+        bought(app, "heard")
+        closed(app, "heard-out")
+        market.faults.append(Fault(ORDERS))
+        bought(app, "lost", "0.02")
+        market.faults.append(Fault(ORDERS))
+        closed(app, "lost-out")
+        assert sum(each.target == ORDERS for each in market.seen) == 4

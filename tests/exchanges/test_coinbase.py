@@ -501,7 +501,7 @@ def test_the_desk_buys_and_closes_whether_answers_come_or_not(market: Coinbase, 
         bought(app, "heard")
         closed(app, "heard-out")
         market.faults.append(Fault(ORDERS))
-        bought(app, "lost", "0.02")
+        bought(app, "lost", "0.008")
         market.faults.append(Fault(ORDERS))
         closed(app, "lost-out")
         assert sum(each.target == ORDERS for each in market.seen) == 4

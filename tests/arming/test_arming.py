@@ -23,6 +23,7 @@ from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.server.server import build_server
 from trade_mcp.store import history
+from venues.stopless import stopless_programs
 
 ACCOUNT = ("Type the name of the account", NAME)
 TWICE = (("New passphrase", PHRASE), ("The same again", PHRASE))
@@ -79,6 +80,19 @@ def test_a_live_desk_is_halted_until_a_person_arms_it_and_when_the_time_is_over(
 
     for file in (there.folder / "desk").rglob("*"):
         assert file.is_dir() or PHRASE.encode() not in file.read_bytes()
+
+
+@pytest.mark.storm
+def test_what_rests_nowhere_is_told_by_doctor_and_before_the_name_is_typed(there: Live) -> None:
+    (there.folder / "site").mkdir()
+    env = there.env | stopless_programs(there.folder / "site")
+    doctor = [sys.executable, "-m", "trade_mcp", "doctor", "--json"]
+    found = json.loads(subprocess.run(doctor, env=env, cwd=there.folder, capture_output=True, text=True).stdout)
+    (stops,) = [check for check in found["checks"] if check["check"] == "stops"]
+    assert stops["verdict"] == "warn" and "nothing sells" in stops["said"]
+    done = at_terminal(there.folder, env, "arm", "--for", "1h", types=(("Type the name", "no"),))
+    assert done.code == 3
+    assert "if the desk does not run, nothing sells" in done.shown.partition("Type the name")[0]
 
 
 @pytest.mark.storm

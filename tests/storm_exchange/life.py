@@ -6,10 +6,12 @@ Points are the moments before and after every journal write, and before and afte
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from desk.stage import BTC, STOP_2
 from storm_exchange.sea import buy
@@ -20,6 +22,7 @@ from trade_mcp.domain.order import OrderType, Source
 from trade_mcp.settings import Settings
 from trade_mcp.store.engine import Engine
 from trade_mcp.venues.exchange_connection import Connection
+from venues.stopless import stopless
 
 PAIR = ExitPlan(stop=Distance(fraction=D("0.02")), target=Distance(fraction=D("0.05")))
 
@@ -58,15 +61,34 @@ class Points:
         Connection.request = asked  # type: ignore[method-assign,assignment]
 
 
-def live(settings: Settings, at: int, file: Path) -> None:
-    """Live it, and die at point ``at`` (0: live to the end); the points passed are lines of ``file``."""
-    with build(settings, "test") as app, file.open("w", buffering=1) as lines:
+def live(settings: Settings, at: int, file: Path, stops: bool) -> None:
+    """Live it, and die at point ``at`` (0: live to the end); the points passed are lines of ``file``. ``stops``: they
+    rest at the exchange.
+    """
+    with (
+        nullcontext() if stops else stopless(),
+        build(settings, "test") as app,
+        file.open("w", buffering=1) as lines,
+    ):
         app.venue.poll_s = 0.0  # type: ignore[attr-defined]
         Points(at, lambda name: lines.write(f"{name}\n")).watch()
-        _live(app)
+        (_resting if stops else _watching)(app)
 
 
-def _live(app: App) -> None:
+def _watching(app: App) -> None:
+    app.heartbeats.beat("watch", {})
+    app.watch.step()
+    assert app.gate.submit(buy("a", "1", exits=PAIR), Source.MODEL).outcome == "placed"
+    app.watch.step()
+    assert app.gate.close(BTC, D("0.4"), Source.MODEL, reason="part", order_id="c").outcome == "closed"
+    quoted = app.market.quote
+    app.market.quote = lambda symbol: structs.replace(quoted(symbol), bid=D(97))  # type: ignore[method-assign]
+    for _ in range(2):
+        app.watch.step()
+    assert app.log.refresh().positions == {}
+
+
+def _resting(app: App) -> None:
     app.heartbeats.beat("watch", {})
     app.watch.step()
     assert app.gate.submit(buy("a", "1", exits=PAIR), Source.MODEL).outcome == "placed"

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from decimal import Decimal as D
 from pathlib import Path
@@ -29,12 +30,13 @@ from trade_mcp.domain.order import Source
 from trade_mcp.feeds.replay import replay_feed
 from trade_mcp.settings import Settings, load_settings
 from trade_mcp.store import reads
+from venues.stopless import stopless
 
 __all__ = ["ledger_at_head"]
 pytestmark = pytest.mark.storm
 SLICES = 20
 MINUTES = Late()  # of the exchange: a new one for each life, whose requests all count together
-type Die = Callable[[int], tuple[Settings, list[str], int | None]]
+type Die = Callable[[int, bool], tuple[Settings, list[str], int | None]]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def die(exchange: Running, tmp_path_factory: pytest.TempPathFactory, ledger_at_head: Path) -> Die:
-    """``die(at)``: live until point ``at``, in a process that is gone then. Settings, points passed, how it ended."""
+    """``die(at, stops)``: live until point ``at``, in a process that is gone then. Settings, points passed, its end."""
     folder = tmp_path_factory.mktemp("lives")
     file = candle_file(folder, flat(400))
     processes = multiprocessing.get_context("forkserver")
@@ -56,7 +58,7 @@ def die(exchange: Running, tmp_path_factory: pytest.TempPathFactory, ledger_at_h
     numbers = itertools.count()
     paths = os.pathsep.join(sys.path)  # what it loads beforehand it finds as we do
 
-    def once(at: int) -> tuple[Settings, list[str], int | None]:
+    def once(at: int, stops: bool) -> tuple[Settings, list[str], int | None]:
         name = f"key-{next(numbers)}"
         exchange.control.add_account(f"{name}:secret-of-{name}:USDT=10000")
         data = folder / name
@@ -64,7 +66,7 @@ def die(exchange: Running, tmp_path_factory: pytest.TempPathFactory, ledger_at_h
         shutil.copy(ledger_at_head, data / "ledger.db")
         settings = _settings(data, file, exchange.url, name)
         MINUTES.s += 61
-        process = processes.Process(target=live, args=(settings, at, data / "points"))
+        process = processes.Process(target=live, args=(settings, at, data / "points", stops))
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("PYTHONPATH", paths)
             process.start()
@@ -95,28 +97,41 @@ def later(app: App, seconds: float) -> None:
     app.heartbeats.beat("watch", {})
 
 
-def test_a_life_that_nobody_ends_ends_flat(die: Die, exchange: Running) -> None:
-    settings, points, code = die(0)
+LIVES = pytest.mark.parametrize("stops", [True, False], ids=["resting", "watched"])
+
+
+@LIVES
+def test_a_life_that_nobody_ends_ends_flat(die: Die, exchange: Running, stops: bool) -> None:
+    settings, points, code = die(0, stops)
     assert code == 0
-    assert len(points) > 80 and {"before a write", "after POST oco", "after DELETE order"} <= set(points)
-    with build(settings, "test") as app:
+    assert len(points) > (80 if stops else 40) and {"before a write", "after POST order"} <= set(points)
+    assert ({"after POST oco", "after DELETE order"} <= set(points)) is stops
+    with _after(settings, stops) as app:
         assert app.log.book.positions == {} and app.log.book.orders == {}
-        at_rest(app, exchange.control.books("key-0"))
+        at_rest(app, _books(exchange, settings))
 
 
+@LIVES
 @pytest.mark.at_most(SLICES)
 def test_whenever_a_process_is_killed_the_next_one_finds_everything(
-    die: Die, exchange: Running, storm_seed: int
+    die: Die, exchange: Running, storm_seed: int, stops: bool
 ) -> None:
-    _, points, _ = die(0)
+    _, points, _ = die(0, stops)
     for at in range(1 + storm_seed % SLICES, len(points) + 1, SLICES):
-        settings, passed, code = die(at)
+        settings, passed, code = die(at, stops)
         assert code == -signal.SIGKILL and len(passed) == at
         MINUTES.s += 61
-        with build(settings, "test") as app:
+        with _after(settings, stops) as app:
             app.venue.poll_s = 0.0  # type: ignore[attr-defined]
             _found(app, at=at, passed=passed)
             at_rest(app, _books(exchange, settings))
+
+
+@contextmanager
+def _after(settings: Settings, stops: bool) -> Iterator[App]:
+    """The next process."""
+    with nullcontext() if stops else stopless(), build(settings, "test") as app:
+        yield app
 
 
 def _found(app: App, *, at: int, passed: list[str]) -> None:

@@ -30,6 +30,7 @@ from trade_mcp.quant.candles import ms_of
 type Row = dict[str, Any]
 
 DAY_MS, WEEK_MS = 86_400_000, 7 * 86_400_000
+FIRST = "1800000000000000001"  # the first order id
 LINK = re.compile(r"[A-Za-z0-9_-]{1,36}")
 INTERVALS = {
     "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h",
@@ -49,7 +50,6 @@ REFUSALS = (  # the practice exchange's code and a word of it -> retCode, retMsg
     (-2011, "", 170213, "Order does not exist."),
     (-2013, "", 170213, "Order does not exist."),
     (-1121, "", 10001, "Not supported symbols"),
-    (-2015, "", 10005, "Permission denied, please check your API key permissions."),
     (-1003, "", 10006, "Too many visits. Exceeded the API Rate Limit."),
 )
 WOULD_TAKE = "immediately match"
@@ -71,9 +71,11 @@ class Bybit(Translator):
         self.ahead_ms = 0  # of our clock
         self.slow = False  # what was acknowledged waits for `catch_up`
         self.restarted = False  # it has lost the newest orders that ended: they are in the history alone
-        self.unified = True
+        self.unified, self.may_trade, self.may_withdraw = True, True, False
+        self.kept_ms = DAY_MS  # so long the history knows an order that ended without a fill
+        self.page = 100  # the most rows of one page
         self._waiting: list[Callable[[], None]] = []
-        self._numbers = itertools.count(1_800_000_000_000_000_001)
+        self._numbers = itertools.count(int(FIRST))
         self._links: dict[tuple[str, str], str] = {}  # account and client id -> order id
         self._link_of: dict[str, str] = {}
         self._number_of: dict[str, str] = {}  # the practice exchange's number of an order -> its id here
@@ -184,14 +186,12 @@ class Bybit(Translator):
     # The account
 
     def key(self, account: Account, asked: Asked) -> Json:
-        may = self.private(account, "GET", "/sapi/v1/account/apiRestrictions")
-        trades = may["enableSpotAndMarginTrading"]
         return {
             "apiKey": account.key,
-            "readOnly": 0 if trades else 1,
+            "readOnly": 0 if self.may_trade else 1,
             "permissions": {
-                "Spot": ["SpotTrade"] if trades else [],
-                "Wallet": ["AccountTransfer", "Withdraw"] if may["enableWithdrawals"] else [],
+                "Spot": ["SpotTrade"] if self.may_trade else [],
+                "Wallet": ["AccountTransfer", "Withdraw"] if self.may_withdraw else [],
             },
             "uta": int(self.unified),
             "unified": 0,
@@ -249,13 +249,15 @@ class Bybit(Translator):
                     }
                 )
         found = [row for row in rows if start <= int(row["transactionTime"]) <= end]
-        return paged(found, fields, usual=20, most=50)
+        return self._paged(found, fields)
 
     # Orders
 
     def create(self, account: Account, asked: Asked) -> Json:
         order = asked.content
         link = order.get("orderLinkId", "")
+        if not self.may_trade:
+            raise No(10005, "Permission denied, please check your API key permissions.")
         if order.get("category") != "spot" or order["side"] not in ("Buy", "Sell"):
             raise No(10001, "params error")
         if link and not LINK.fullmatch(link):
@@ -300,9 +302,9 @@ class Bybit(Translator):
         if "orderId" in fields or "orderLinkId" in fields:
             found = self._one(account, fields)
             lost = found is None or (self.restarted and found["orderStatus"] not in OPEN)
-            return paged([] if lost else [found], fields, usual=20, most=50)
+            return self._paged([] if lost else [found], fields)
         rows = self.private(account, "GET", "openOrders", symbol=fields.get("symbol"))
-        return paged([self._row(row) for row in rows], fields, usual=20, most=50)
+        return self._paged([self._row(row) for row in rows], fields)
 
     def history(self, account: Account, asked: Asked) -> Json:
         fields = asked.fields
@@ -317,9 +319,9 @@ class Bybit(Translator):
             for row in rows
             if row["orderStatus"] not in OPEN
             and start <= int(row["createdTime"]) <= end
-            and (row["cumExecQty"] != "0" or int(row["createdTime"]) > self.now - DAY_MS)
+            and (row["cumExecQty"] != "0" or int(row["createdTime"]) > self.now - self.kept_ms)
         ]
-        return paged(ended, fields, usual=20, most=50)
+        return self._paged(ended, fields)
 
     def executions(self, account: Account, asked: Asked) -> Json:
         fields = asked.fields
@@ -330,7 +332,18 @@ class Bybit(Translator):
             found = [row for row in found if row["orderId"] == fields["orderId"]]
         else:
             found = [row for row in found if start <= int(row["execTime"]) <= end]
-        return paged(found, fields, usual=50, most=100)
+        return self._paged(found, fields, usual=50, most=100)
+
+    def _paged(self, rows: list[Row], fields: Row, *, usual: int = 20, most: int = 50) -> Json:
+        """One page, newest first. Its cursor is percent-encoded, as theirs are."""
+        at, size = int(fields.get("cursor", "0:").partition(":")[0]), int(fields.get("limit", usual))
+        if not 1 <= size <= most:
+            raise No(10001, f"limit must be between 1 and {most}")
+        times = ("createdTime", "execTime", "transactionTime")
+        newest = sorted(rows, key=lambda row: next(int(row[name]) for name in times if name in row), reverse=True)
+        page = newest[at : at + min(size, self.page)]
+        cursor = quote(f"{at + len(page)}:{len(rows)},0", safe="") if page else ""
+        return {"category": "spot", "list": page, "nextPageCursor": cursor}
 
     def _do(self, act: Callable[[], None]) -> None:
         if self.slow:
@@ -345,8 +358,10 @@ class Bybit(Translator):
             if row["orderId"] == made:
                 return row
         try:
-            symbol = fields["symbol"]
-            return self._row(self.private(account, "GET", "order", symbol=symbol, origClientOrderId=made or "-"))
+            by = (
+                "origClientOrderId" if len(made) == len(FIRST) else "orderId"
+            )  # the latter of what was placed elsewhere
+            return self._row(self.private(account, "GET", "order", symbol=fields["symbol"], **{by: made or 0}))
         except Refused as no:
             if no.code == -2013:
                 return None
@@ -494,19 +509,6 @@ def span_of(fields: Row, now: int) -> tuple[int, int]:
     if end - start > WEEK_MS:
         raise No(10001, "Time range exceeds 7 days")
     return start, end
-
-
-def paged(rows: list[Row], fields: Row, *, usual: int, most: int) -> Json:
-    """One page, newest first. Its cursor is percent-encoded, as theirs are."""
-    at = int(fields.get("cursor", "0:").partition(":")[0])
-    size = int(fields.get("limit", usual))
-    if not 1 <= size <= most:
-        raise No(10001, f"limit must be between 1 and {most}")
-    times = ("createdTime", "execTime", "transactionTime")
-    newest = sorted(rows, key=lambda row: next(int(row[name]) for name in times if name in row), reverse=True)
-    page = newest[at : at + size]
-    cursor = quote(f"{at + len(page)}:{len(rows)},0", safe="") if page else ""
-    return {"category": "spot", "list": page, "nextPageCursor": cursor}
 
 
 def text(number: Decimal) -> str:

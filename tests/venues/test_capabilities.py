@@ -8,7 +8,7 @@ from trade_mcp.venues.ccxt_names import Names, client_id
 
 TABLE = {  # what is missing, stops, pairs, take-profits, post-only, market buys by size, IOC and FOK
     "binance": ((), True, True, True, True, True, {"IOC", "FOK"}),
-    "bybit": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
+    "bybit": ((), False, False, False, True, False, {"IOC", "FOK"}),
     "kraken": ((), True, False, True, True, False, {"IOC", "FOK"}),
     "okx": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
     "coinbase": ((), False, False, False, True, False, {"IOC", "FOK"}),

@@ -26,7 +26,7 @@ from trade_mcp.venues.exchange_budget import Purpose
 
 DUE_S = 5.0  # real seconds in which an exchange says a new price, or the old one again
 COMPARE_EVERY_S = 3600.0
-BY_BOOK = frozenset({"coinbase"})  # tickers say no bid and ask there, or are of the last trade's time
+BY_BOOK = frozenset({"bybit", "coinbase"})  # tickers say no bid and ask there, or no time, or the last trade's
 TIMELESS = frozenset({"kraken"})  # tickers say no time there: the market's time is real time
 MARGIN_S = 2.0  # after a candle's close, for the last trades and for clocks that differ
 

@@ -178,6 +178,7 @@ BYBIT = Dialect(
     singly=True,
     late_s=30.0,  # it is taken within 6 s, and done later: placing and cancelling are acknowledged first
     poll_s=1.0,
+    tried=True,
 )
 _EACH = {"consolidate_taker": "false"}  # every fill by itself, at its own price
 KRAKEN = Dialect(

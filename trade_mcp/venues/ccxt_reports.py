@@ -77,7 +77,7 @@ def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
     if filled is None:
         raise ValueError("an order without its filled size")
     kind, size = kind_of(order), exact(order.get("amount"))
-    reason = str((order.get("info") or {}).get("reject_message") or "")
+    reason = _reason(order.get("info") or {})
     if status is Status.EXPIRED and filled == 0 and of_list(order):
         status, reason = Status.CANCELLED, "the other leg was filled"
     if status is Status.FILLED and size is not None and filled < size:
@@ -96,6 +96,12 @@ def report(order: Row, fills: tuple[Fill, ...], *, order_id: str) -> Report:
         trigger_price=_above_zero(order.get("triggerPrice") or order.get("stopPrice")),
         limit_price=_above_zero(order.get("price")) if kind in LIMITED else None,
     )
+
+
+def _reason(said: Row) -> str:
+    """Why it came to nothing, in the exchange's own words."""
+    found = (str(said.get(name) or "") for name in ("reject_message", "rejectReason"))
+    return next((word for word in found if word not in ("", "EC_NoError")), "")
 
 
 def kind_of(order: Row) -> OrderType | None:
@@ -126,7 +132,8 @@ def fill(
     paid = trade.get("fee") or {}
     fee = exact(paid.get("cost")) or ZERO
     base, _, quote = symbol.partition("/")
-    currency = paid.get("currency") or quote
+    own = (trade.get("info") or {}).get("feeCurrency")  # ccxt takes the coin that was bought, whatever was paid in
+    currency = own or paid.get("currency") or quote
     value = fee if currency == quote else fee * price if currency == base else worth(currency, fee, size * price)
     return Fill(
         trade_id=str(trade["id"]),

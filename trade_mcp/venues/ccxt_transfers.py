@@ -14,6 +14,8 @@ from msgspec import Struct
 from trade_mcp.domain.errors import OddAnswer
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.ports import Transfer
+from trade_mcp.venues import ccxt_lists
+from trade_mcp.venues.capabilities import Listing
 from trade_mcp.venues.ccxt_reports import exact, moment
 from trade_mcp.venues.exchange import Exchange
 from trade_mcp.venues.exchange_budget import Purpose
@@ -23,6 +25,17 @@ SIGNS: Mapping[str, int] = {"fetch_deposits": 1, "fetch_withdrawals": -1}
 DOING = "asking for transfers"
 MOST_PAGES = 100
 KRAKENS = 25  # deposits, or withdrawals, in one answer of Kraken
+BYBITS_LOG = Listing(
+    endpoint="private_get_v5_account_transaction_log",
+    rows="result.list",
+    parse="parse_ledger_entry",
+    since="startTime",
+    millis=True,
+    span_ms=BACK_MS,
+    limit=50,
+    cursor="result.nextPageCursor",
+    given={"accountType": "UNIFIED"},
+)
 
 
 class Told(Struct, frozen=True):
@@ -96,6 +109,17 @@ def _moves(exchange: Exchange, wallet: str, begin: int) -> Iterator[Mapping[str,
     raise OddAnswer(f"{exchange.name} gave pages without an end when {DOING}", hint="it is asked again")
 
 
+def _bybit(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
+    """What moved into the unified wallet and out of it. Deposits reach another one first, and may stay there."""
+    for kind in ("TRANSFER_IN", "TRANSFER_OUT"):
+        asked = ccxt_lists.Asked(since=begin, given={"type": kind})
+        for row in ccxt_lists.whole(exchange, BYBITS_LOG, asked, purpose=Purpose.ACCOUNT, doing=DOING):
+            said = row["info"]
+            at = moment(said["transactionTime"])
+            assert at is not None, "every row of the log has its time"
+            yield Transfer(str(said["id"]), said["currency"], exact(said["change"]) or ZERO, at)
+
+
 def _kraken(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
     """The newest of a time, of which older ones are asked for while an answer is as long as they get."""
     for method, sign in SIGNS.items():
@@ -114,6 +138,7 @@ def _kraken(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
 
 
 ROADS: Mapping[str, Callable[[Exchange, int, set[str]], Iterator[Transfer]]] = {
+    "bybit": _bybit,
     "coinbase": _coinbase,
     "kraken": _kraken,
 }

@@ -141,6 +141,10 @@ class Venue(Protocol):
         """What trades here, by symbol."""
         ...
 
+    def rounding(self, currency: str) -> Decimal:
+        """By how much the fills between two audits may move the account otherwise than they say; 0: they are exact."""
+        ...
+
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         """Place one order, or the two legs of an OCO (same ``group``) as one step; reports include immediate fills.
 

@@ -63,6 +63,7 @@ class Kraken(Translator):
         super().__init__(practice)
         self.permissions = ["query-funds", "query-open-trades", "query-closed-trades", "modify-trades"]
         self.nonce_window = 0
+        self.decimals = 8  # of balances
         self.page = 50  # trades or ended orders in one answer
         self.calls = 0  # what a key's counter would say if it were never reduced
         self._nonces: dict[str, set[int]] = {}
@@ -185,11 +186,14 @@ class Kraken(Translator):
         moved = self._fees_moved(account)
         return {
             ASSETS.get(each["asset"], each["asset"]): {
-                "balance": f"{Decimal(each['free']) + Decimal(each['locked']) + moved.get(each['asset'], 0):f}",
+                "balance": self._rounded(Decimal(each["free"]) + Decimal(each["locked"]), moved.get(each["asset"], 0)),
                 "hold_trade": each["locked"],
             }
             for each in self.private(account, "GET", "account")["balances"]
         }
+
+    def _rounded(self, amount: Decimal, moved: Decimal | int) -> str:
+        return f"{(amount + moved).quantize(Decimal(1).scaleb(-self.decimals)):f}"
 
     def _fees_moved(self, account: Account) -> dict[str, Decimal]:
         moved: dict[str, Decimal] = {}

@@ -17,6 +17,7 @@ from exchanges.kraken import Kraken, error
 from exchanges.translator import Account, Answer, Fault
 from practice.running import Running, running
 from trade_mcp.app import App, build
+from trade_mcp.desk import breaks
 from trade_mcp.desk.reconcile import differences
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import (
@@ -41,6 +42,7 @@ from venues.practised import practising
 PRIVATE = "POST /0/private/"
 ADD, CANCEL = f"{PRIVATE}AddOrder", f"{PRIVATE}CancelOrder"
 TRADES, ENDED = f"{PRIVATE}TradesHistory", f"{PRIVATE}ClosedOrders"
+STOP = ExitPlan(stop=Distance(fraction=Decimal("0.02")))
 PAGE = Answer(text="<!DOCTYPE html><html>Sign in to the hotel network</html>")
 
 
@@ -171,6 +173,15 @@ def test_our_id_goes_as_32_digits_and_comes_back(there: Kraken, venue: CcxtVenue
     (name,) = (each["clientOrderId"] for each in held(there))
     assert len(name) == 32 and set(name) <= set("0123456789abcdef")
     assert [report.order_id for report in venue.open_orders()] == ["a-stop-1"]
+
+
+def test_a_clock_that_is_ahead_hides_no_order_in_the_lists(there: Kraken, venue: CcxtVenue) -> None:
+    sent = order("a")
+    there.faults.append(Fault(ADD))
+    with pytest.raises(VenueUnreachable):
+        venue.submit((sent,))
+    venue.exchange.offset_ms += 600_000  # as if ours had been ten minutes ahead
+    assert venue.order(structs.replace(sent, real_at=sent.real_at + timedelta(minutes=10))) is not None
 
 
 # Nonces
@@ -350,6 +361,13 @@ def test_a_key_that_is_wrong_is_said_without_it(there: Kraken, tmp_path: Path, k
     text = f"{said.value} {said.value.hint}"
     assert "TRADE_MCP_EXCHANGE_SECRET" in text
     assert wrong.secret not in text and wrong.key not in text
+
+
+def test_half_a_secret_is_said_before_anything_is_sent(there: Kraken, tmp_path: Path) -> None:
+    good = there.new_account()
+    with pytest.raises(BadConfig, match="base64") as said:
+        check_key(exchange_at(there, tmp_path, Account(good.key, good.secret[:-5])))
+    assert good.secret[:-5] not in f"{said.value} {said.value.hint}" and there.seen == []
 
 
 def test_rights_are_looked_at_before_any_order(there: Kraken, tmp_path: Path) -> None:
@@ -562,8 +580,7 @@ def test_a_stop_whose_answer_is_lost_protects_once(market: Kraken, tmp_path: Pat
         app.heartbeats.beat("watch", {})
         app.watch.step()
         market.faults.append(Fault(ADD, count=2))  # of the entry and of its stop
-        plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")))
-        request = OrderRequest(order_id="mine", symbol=BTC, side=Side.BUY, size=Decimal("0.01"), exits=plan)
+        request = OrderRequest(order_id="mine", symbol=BTC, side=Side.BUY, size=Decimal("0.01"), exits=STOP)
         app.gate.submit(request, Source.MODEL)
         for _ in range(3):
             app.watch.step()
@@ -574,3 +591,27 @@ def test_a_stop_whose_answer_is_lost_protects_once(market: Kraken, tmp_path: Pat
         assert len(app.venue.open_orders()) == 1
         assert asked(market, ADD) == 2
         assert differences(book, app.venue) == []
+
+
+def test_what_its_rounding_takes_is_written_down_and_is_no_break(
+    market: Kraken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaks, "LAG_S", 0.0)
+    market.decimals = 6
+    with desk(market, tmp_path) as app:
+        request = OrderRequest(order_id="mine", symbol=BTC, side=Side.BUY, size=Decimal("0.0123"), exits=STOP)
+        app.heartbeats.beat("watch", {})
+        app.watch.step()
+        assert app.gate.submit(request, Source.MODEL).outcome == "placed"
+        app.watch.step()
+        before = app.log.refresh()
+        ((currency, ours, theirs),) = differences(before, app.venue)
+        assert currency == "USDT" and 0 < abs(ours - theirs) <= app.venue.rounding("USDT") == Decimal("0.000001")
+        external = before.external["USDT"]
+        app.reconcile.balances()
+        book = app.log.refresh()
+        assert differences(book, app.venue) == [] and not book.breaks
+        assert book.external["USDT"] == external + theirs - ours
+        market.decimals = 2  # more than its rounding explains
+        app.reconcile.balances()
+        assert "USDT" in app.log.refresh().breaks

@@ -1,4 +1,7 @@
-"""Breaks: balances that stay different. Two looks with nothing of ours between them halt the entries of a currency."""
+"""Breaks: balances that stay different. Two looks with nothing of ours between them halt the entries of a currency.
+
+What an exchange's rounding explains is no break: it is written down as external, in the open, as small as it is.
+"""
 
 from decimal import Decimal
 
@@ -51,6 +54,10 @@ class Breaks:
         return any(not self._told(self._log.book, each) for each in self._suspects)
 
     def _write(self, ledger: Ledger, currency: str, said: Decimal, theirs: Decimal) -> None:
+        if abs(theirs - said) <= self._venue.rounding(currency):
+            text = f"the account holds {shown(theirs)} {currency} instead of {shown(said)}: fills are rounded there"
+            ledger.append(ExternalMoved(f"rounded:{currency}:{ledger.book.seq}", {currency: theirs - said}, text))
+            return
         if self._is_the_desks(ledger.book, currency):
             reason = f"the book says {shown(said)} {currency}, the venue {shown(theirs)}"
             ledger.append(BreakSeen(currency, said, theirs, reason))

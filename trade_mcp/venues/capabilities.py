@@ -69,6 +69,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     late_s: float = 60.0  # the longest a request can arrive late and still be executed
     poll_s: float = 5.0  # real time between looks at the account
     tried: bool = False  # against an exchange that speaks like it; else the desk does not trade there
+    decimals: Mapping[str, int] = {}  # by currency, "" of all others: to which fills are rounded; none: nothing is
     cancel_timer: bool = False  # ccxt's cancelAllOrdersAfter, for spot, refreshed by asking again
 
     @property
@@ -214,6 +215,7 @@ KRAKEN = Dialect(
     placed_with={"oflags": "fciq"},  # fees in the quote currency, whatever side: as its answers tell them
     deadline="deadline",
     late_s=30.0,  # an order has its deadline; the rest is for clocks that differ, and until its lists show it
+    decimals={"": 8, "JPY": 2} | dict.fromkeys(("USD", "EUR", "GBP", "CAD", "AUD", "CHF"), 4),
     poll_s=10.0,  # with the audits, four fifths of the calls that it allows the lowest tier
     cancel_timer=True,
     tried=True,

@@ -33,6 +33,7 @@ from trade_mcp.venues.order_checks import check_group, check_in_time
 MARGIN_S = 5.0  # real time beyond time-out and receive window before an unknown order counts as never placed
 SAME_CLOCK = timedelta(seconds=2)  # market time this close to real time is real time
 OLDER_S = 60.0  # an order that is older than ours by more is not ours
+ROUNDED = 100  # amounts between two audits that may each be rounded by one of the last digit
 SENT_KEPT = 10_000  # ids of orders sent by this process
 ENDED = {"fetchClosedOrders": "fetch_closed_orders", "fetchCanceledOrders": "fetch_canceled_orders"}  # by ccxt's has
 SEARCHED_BACK_MS = 60_000  # before an order was made: where its lists are looked through
@@ -86,6 +87,10 @@ class CcxtVenue:
                 self._instruments = ccxt_reports.instruments(markets.spot, mode, fees)
             self._markets = markets
         return self._instruments
+
+    def rounding(self, currency: str) -> Decimal:
+        decimals = self.can.dialect.decimals
+        return Decimal(ROUNDED).scaleb(-decimals.get(currency, decimals[""])) if decimals else Decimal(0)
 
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         check_group(orders)
@@ -358,7 +363,7 @@ class CcxtVenue:
         """What its fills say of an order that ended so long ago that the exchange does not know it any more."""
         if (self._clock.real() - order.real_at).total_seconds() < self.can.dialect.forgets_s:
             return None
-        name, since = self.names.out(order.order_id), int(order.real_at.timestamp() * 1000) - SEARCHED_BACK_MS
+        name, since = self.names.out(order.order_id), self._made_ms(order)
         with ccxt_reports.understood(f"the fills of {order.order_id}"):
             rows = self.trades(order.symbol, since=since, purpose=_purpose(order))
             rows = [row for row in rows if order.venue_id == row["order"] or name == row["info"]["clOrdId"]]

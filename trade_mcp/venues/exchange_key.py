@@ -1,5 +1,6 @@
 """What a key may do, where an exchange tells: one that can withdraw, or cannot trade, is refused before any order."""
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ VARIABLES = {
     "secret": "TRADE_MCP_EXCHANGE_SECRET",
     "password": "TRADE_MCP_EXCHANGE_PASSPHRASE",
 }
+BASE64 = frozenset({"kraken"})  # whose secrets are written so
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +90,18 @@ def need_key(exchange: Exchange) -> None:
         )
     if client.secret.startswith(PEM):
         need_private_key(client.secret)
+    if exchange.name in BASE64:
+        _need_base64(client.secret)
+
+
+def _need_base64(secret: str) -> None:
+    try:
+        base64.b64decode(secret, validate=True)
+    except ValueError:
+        raise BadConfig(
+            "TRADE_MCP_EXCHANGE_SECRET is not what this exchange calls a private key: that is base64 throughout",
+            hint="copy the whole of it, as it was shown once when the key was made",
+        ) from None
 
 
 def need_private_key(pem: str) -> None:

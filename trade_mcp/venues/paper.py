@@ -41,6 +41,9 @@ class PaperVenue:
     def close(self) -> None:
         self._file.close()
 
+    def rounding(self, currency: str) -> Decimal:
+        return Decimal(0)
+
     def instruments(self) -> Mapping[str, Instrument]:
         return self._rules.instruments
 

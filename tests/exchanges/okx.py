@@ -52,9 +52,9 @@ def refused(code: str, words: str, status: int = 200) -> Answer:
 
 
 class Okx(Translator):
-    """What tests may set: ``suspended`` instruments, how many ``parts`` each trade is told in, whether ended orders are
-    ``forgotten`` (as cancelled ones are after two hours), how many of the newest fills are ``hidden_fills`` yet, how
-    far its clock is ``ahead_ms``, and the account's ``mode``.
+    """What tests may set: ``suspended`` instruments, in how many ``parts`` each trade is told, how many ``copies`` of
+    each order rest, whether ended orders are ``forgotten`` (as cancelled ones are after two hours), how many of the
+    newest fills are ``hidden_fills`` yet, how far its clock is ``ahead_ms``, and the account's ``mode``.
     """
 
     exchange = "okx"
@@ -62,7 +62,7 @@ class Okx(Translator):
     def __init__(self, *given: object):
         super().__init__(*given)  # type: ignore[arg-type]
         self.suspended: set[str] = set()
-        self.parts = 1
+        self.parts = self.copies = 1
         self.forgotten = False
         self.hidden_fills = 0  # of the newest: the list is behind the orders
         self.ahead_ms = 0
@@ -353,7 +353,8 @@ class Okx(Translator):
     def _pending(self, asked: Asked, account: Account) -> Json:
         wanted = asked.fields.get("instId")
         market = {} if wanted is None else {"symbol": self._market(wanted)}
-        rows = [self._order_row(row) for row in self.private(account, "GET", "openOrders", **market)]
+        found = [self._order_row(row) for row in self.private(account, "GET", "openOrders", **market)]
+        rows = [row | {"ordId": str(int(row["ordId"]) + 10**6 * more)} for row in found for more in range(self.copies)]
         return answered(self._page(rows, "ordId", asked.fields))
 
     def _order_row(self, row: Json) -> Json:

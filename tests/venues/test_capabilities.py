@@ -10,7 +10,7 @@ TABLE = {  # what is missing, stops, pairs, take-profits, post-only, market buys
     "binance": ((), True, True, True, True, True, {"IOC", "FOK"}),
     "bybit": ((), False, False, False, True, False, {"IOC", "FOK"}),
     "kraken": ((), True, False, True, True, False, {"IOC", "FOK"}),
-    "okx": ((UNTRIED,), False, False, False, True, False, {"IOC", "FOK"}),
+    "okx": ((), False, False, False, True, False, {"IOC", "FOK"}),
     "coinbase": ((), False, False, False, True, False, {"IOC", "FOK"}),
 }
 LONG = "0123456789abcdef0123456789abcdef-stop-1"

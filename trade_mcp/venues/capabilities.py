@@ -153,6 +153,7 @@ OKX = Dialect(
     late_s=35.0,  # an order has its deadline, in 5 s; the rest is for clocks that differ, and are refused beyond 30 s
     poll_s=2.0,
     cancel_timer=True,
+    tried=True,
 )
 _BYBIT = Listing(
     endpoint="private_get_v5_order_realtime",  # asked by an id, it knows the newest that ended, too

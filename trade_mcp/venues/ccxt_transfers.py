@@ -23,6 +23,17 @@ from trade_mcp.venues.exchange_budget import Purpose
 BACK_MS = 7 * 86_400_000  # the longest that a transfer takes
 SIGNS: Mapping[str, int] = {"fetch_deposits": 1, "fetch_withdrawals": -1}
 DOING = "asking for transfers"
+BILLS = Listing(  # of OKX
+    endpoint="private_get_account_bills",
+    rows="data",
+    parse="parse_ledger_entry",
+    since="begin",
+    millis=True,
+    limit=100,
+    turn="after",
+    after="billId",
+    given={"type": "1"},  # transfers
+)
 MOST_PAGES = 100
 KRAKENS = 25  # deposits, or withdrawals, in one answer of Kraken
 BYBITS_LOG = Listing(
@@ -137,8 +148,17 @@ def _kraken(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
         yield from (_transfer(row, sign) for row in told.values() if row.get("status") == "ok")
 
 
+def _okx(exchange: Exchange, begin: int, _: set[str]) -> Iterator[Transfer]:
+    """What moved between the account that trades and its owner's others. Deposits arrive in one of those."""
+    for row in ccxt_lists.whole(exchange, BILLS, ccxt_lists.Asked(since=begin), purpose=Purpose.ACCOUNT, doing=DOING):
+        at = moment(row["timestamp"])
+        assert at is not None, "every bill has its time"
+        yield Transfer(f"bill-{row['id']}", row["currency"], exact(row["info"]["balChg"]) or ZERO, at)
+
+
 ROADS: Mapping[str, Callable[[Exchange, int, set[str]], Iterator[Transfer]]] = {
     "bybit": _bybit,
     "coinbase": _coinbase,
     "kraken": _kraken,
+    "okx": _okx,
 }

@@ -99,10 +99,10 @@ def test_all_rules_once() -> None:
     entry = order(Side.BUY, "0.03", order_id="new", symbol=SYMBOL)
     rows = [(f"entry, {positions} positions", *timed(desk(positions), entry, view)) for positions in (0, 2, 7)]
     # Nothing is spared: so much is held that clusters and each strategy's heat are added up.
-    full, pairs = desk(7), {(a, b): 0.1 for a in view.marks for b in view.marks if a < b}
+    full, low = desk(7), {one: dict.fromkeys(view.marks, 0.1) for one in view.marks}
     full.cash = D("1500")
     open_now = (Span(NOW - timedelta(hours=1), NOW + timedelta(hours=1)),)
-    known = structs.replace(view, correlations=Correlations(NOW.date(), pairs), sessions=open_now)
+    known = structs.replace(view, correlations=Correlations(NOW.date(), low), sessions=open_now)
     rows.append(("entry, 7, looked up", *timed(full, structs.replace(entry, size=D("0.005")), known)))
     close = order(Side.SELL, "4.56789", order_id="new", symbol=HELD[0], role=Role.CLOSE)
     legs = frozenset(leg.order_id for leg in desk(7).exits(HELD[0]))

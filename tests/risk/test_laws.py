@@ -172,7 +172,7 @@ def test_no_accepted_sell_crosses_zero(of: Book, size: D, source: Source) -> Non
 def test_no_accepted_entry_takes_a_use_above_its_limit(of: Book, size: D, plan: ExitPlan | None, moves: float) -> None:
     limits = policy(require_stop=False, max_cluster=D("0.3"))
     asked = buy(size, order_id="new", exits=plan, worst_price=D(100))
-    seen = view(correlations=Correlations(NOW.date(), {(BTC, ETH): moves}))
+    seen = view(correlations=Correlations(NOW.date(), {BTC: {ETH: moves}, ETH: {BTC: moves}}))
     if refused(assess(propose(of, asked, seen), limits)):
         return
     of.orders["new"] = asked

@@ -144,7 +144,7 @@ def test_the_room_for_an_entry_is_what_the_tightest_limit_leaves(desk: Book, sto
 
 def test_the_room_of_a_strategy_ends_at_its_heat_its_stage_and_what_moves_with_the_symbol() -> None:
     def room(desk: Book, *, by: str, moves: float = 1.0, limits: Policy = POLICY) -> D:
-        seen = view(correlations=Correlations(NOW.date(), {(BTC, ETH): moves}))
+        seen = view(correlations=Correlations(NOW.date(), {BTC: {ETH: moves}, ETH: {BTC: moves}}))
         sized = headroom_notional(
             desk, seen.instrument, seen, limits, stop_fraction=D("0.02"), source=Source.LOOP, strategy=by
         )

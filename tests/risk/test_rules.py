@@ -69,7 +69,7 @@ def clustered() -> Book:
 
 
 def moving(correlation: float) -> Correlations:
-    return Correlations(date(2023, 2, 28), {(BTC, ETH): correlation})
+    return Correlations(date(2023, 2, 28), {BTC: {ETH: correlation}, ETH: {BTC: correlation}})
 
 
 def stop_at(price: Any) -> ExitPlan:

@@ -3,10 +3,12 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from msgspec import Struct
 
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
+_start = attrgetter("start")
 
 
 class Span(Struct, frozen=True, gc=False):
@@ -69,7 +71,3 @@ def merged(spans: Sequence[Span]) -> tuple[Span, ...]:
         else:
             found.append(span)
     return tuple(found)
-
-
-def _start(span: Span) -> datetime:
-    return span.start

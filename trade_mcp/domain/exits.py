@@ -42,15 +42,17 @@ class ExitPlan(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def parts(self) -> tuple[tuple[str, Decimal | Distance], ...]:
         """Every price and distance of it with the name it goes by."""
-        named = [
-            ("stop_loss", self.stop),
-            ("take_profit", self.target),
-            ("trailing", self.trail),
-            ("break_even", self.break_even),
-        ]
-        if self.rungs:
-            named += [("ladder", rung.at) for rung in self.rungs]
-        return tuple([(name, part) for name, part in named if part is not None])
+        found: list[tuple[str, Decimal | Distance]] = []
+        if self.stop is not None:
+            found.append(("stop_loss", self.stop))
+        if self.target is not None:
+            found.append(("take_profit", self.target))
+        if self.trail is not None:
+            found.append(("trailing", self.trail))
+        if self.break_even is not None:
+            found.append(("break_even", self.break_even))
+        found += [("ladder", rung.at) for rung in self.rungs]
+        return tuple(found)
 
     @property
     def needs_range(self) -> bool:

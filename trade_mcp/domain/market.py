@@ -48,7 +48,7 @@ class Quote(Struct, frozen=True, gc=False):
 
     def overdue_s(self, now: datetime) -> float:
         """Seconds the next price is overdue at market time ``now``; 0 while it is not."""
-        return max(0.0, (now - self.due_at).total_seconds())
+        return (now - self.due_at).total_seconds() if now > self.due_at else 0.0
 
 
 class OrderBook(Struct, frozen=True, gc=False):

@@ -64,9 +64,7 @@ def headroom_notional(
         return ZERO
     paid = 1 + instrument.taker_fee
     who = trader(source, strategy)
-    together = cluster(
-        instrument.symbol, now.notionals, known=view.correlations, least=float(policy.cluster_correlation)
-    )
+    together = cluster(instrument.symbol, now.notionals, known=view.correlations, least=policy.least_correlation)
     clustered = sum([now.notionals.get(symbol, ZERO) for symbol in together], ZERO)
     room = min(
         SIZES[stage_of(source, strategy, policy)[1]] * policy.max_order_notional * now.equity,

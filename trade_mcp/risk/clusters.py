@@ -7,10 +7,10 @@ from msgspec import Struct
 
 
 class Correlations(Struct, frozen=True, gc=False):
-    """The correlations of one day (-1..1), by pair of symbols in order of their names; what is missing is 1."""
+    """The correlations of one day (-1..1), by symbol and symbol, each pair both ways; what is missing is 1."""
 
     day: date
-    pairs: dict[tuple[str, str], float]
+    of: dict[str, dict[str, float]]
 
 
 def cluster(symbol: str, others: Iterable[str], *, known: Correlations | None, least: float) -> list[str]:
@@ -18,9 +18,10 @@ def cluster(symbol: str, others: Iterable[str], *, known: Correlations | None, l
     rest = [other for other in others if other != symbol]
     if known is None:
         return [symbol, *rest]
-    found, correlation = [symbol], known.pairs.get
+    found = [symbol]
     for one in found:  # grows while it is walked
-        near = [other for other in rest if correlation((one, other) if one < other else (other, one), 1.0) >= least]
+        with_one = known.of.get(one, {})
+        near = [other for other in rest if with_one.get(other, 1.0) >= least]
         if near:
             found += near
             rest = [other for other in rest if other not in near]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ type Holdings = dict[str, Decimal | None]
 type Stages = dict[str, str]
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, dict=True):
     """Every limit. The defaults are sane numbers; ``allow`` is filled with the configured symbols."""
 
     allow: tuple[str, ...] = ()  # entries only in these; empty: in none
@@ -74,6 +75,11 @@ class Policy(Struct, frozen=True):
     approve_above: Decimal = Decimal("0.1")
     approval_window_s: int = 900
     max_approval_drift: Decimal = Decimal("0.01")
+
+    @cached_property
+    def least_correlation(self) -> float:
+        """``cluster_correlation`` in the type that correlations are kept in."""
+        return float(self.cluster_correlation)
 
 
 class Limit(Struct, frozen=True, gc=False):

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from trade_mcp.domain.book import Book
+from trade_mcp.domain.book import CHAT, Book, trader
 from trade_mcp.domain.calendar import Span
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.exits import ExitPlan, Levels
@@ -60,6 +60,7 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     view: View
     symbol: str
     order: Order | None = None  # None: a change of levels
+    who: str = CHAT  # whose limits per strategy it counts against: see `trader`
     levels: Levels | None = None  # the new ones, of a change of levels
     unsound: tuple[str, str] | None = None  # the field and text of a number that no rule may touch
     quote: Quote | None = None  # the view's, if it is a price at all
@@ -96,11 +97,11 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
     A buy is an entry, a sell a reduction; one larger than what is held and not yet being sold is refused by the rule
     ``holdings``, so a reduction never crosses zero.
     """
-    held = book.position(order.symbol).size
+    held, who = book.position(order.symbol).size, trader(order.source, order.strategy)
     quote = _sound_quote(view.quote)
     if unsound := _unsound_number(order, asked):
         kind = Kind.ENTRY if order.side is Side.BUY else Kind.REDUCE
-        return Proposal(kind=kind, book=book, view=view, symbol=order.symbol, order=order, unsound=unsound)
+        return Proposal(kind=kind, book=book, view=view, symbol=order.symbol, order=order, who=who, unsound=unsound)
     if order.side is Side.SELL:
         return Proposal(
             kind=Kind.REDUCE,
@@ -115,7 +116,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
             free=held - _selling(book, order, replacing),
         )
     now = standing(book, view.marks)
-    price = max(filter(None, (quote.ask, order.limit_price, order.trigger_price))) if quote is not None else None
+    price = _highest(order, quote)
     notional = spends = position = exposure = risk = heat = stop = None
     if price is not None:
         stop = stop_at(order.exits, price)
@@ -130,6 +131,7 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
         view=view,
         symbol=order.symbol,
         order=order,
+        who=who,
         quote=quote,
         price=price,
         stop=stop,
@@ -153,7 +155,15 @@ def propose_cancel(book: Book, order: Order, view: View) -> Proposal:
 def propose_levels(book: Book, symbol: str, levels: Levels, view: View) -> Proposal:
     """The proposal to give the position in ``symbol`` looser ``levels``: judged like an entry at today's price."""
     position, now = book.position(symbol), standing(book, view.marks)
-    base = Proposal(kind=Kind.LOOSEN, book=book, view=view, symbol=symbol, levels=levels, held=position.size)
+    base = Proposal(
+        kind=Kind.LOOSEN,
+        book=book,
+        view=view,
+        symbol=symbol,
+        who=trader(position.owner, position.strategy),
+        levels=levels,
+        held=position.size,
+    )
     if (unsound := _unsound_levels(levels)) is not None:
         return structs.replace(base, unsound=unsound)
     quote, mark = _sound_quote(view.quote), view.marks.get(symbol)
@@ -226,6 +236,15 @@ def _selling(book: Book, order: Order, replacing: Collection[str]) -> Decimal:
         key = other.group or other.order_id
         groups[key] = max(groups.get(key, ZERO), other.open_size)
     return sum(groups.values(), ZERO)
+
+
+def _highest(order: Order, quote: Quote | None) -> Decimal | None:
+    """The highest price a buy may pay without slipping; None if there is no quote."""
+    if quote is None:
+        return None
+    if order.limit_price is None and order.trigger_price is None:
+        return quote.ask
+    return max(price for price in (quote.ask, order.limit_price, order.trigger_price) if price is not None)
 
 
 def _lowest(order: Order, quote: Quote | None) -> Decimal | None:

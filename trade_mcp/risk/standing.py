@@ -10,7 +10,7 @@ from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.instrument import ZERO
 from trade_mcp.domain.order import Order, Side, Source
 
-BUY = Side.BUY
+BUY, LOOP = Side.BUY, Source.LOOP
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e12")
 SLACK = Decimal("0.01")  # a market order may slip this far beyond the quote, as a fraction; cash is kept for it
 DIGITS = 20  # more than any venue has; products of two such numbers stay close to exact
@@ -57,33 +57,31 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
     losses: dict[str, Decimal] = {}
     heats: dict[str, Decimal] = {}
     unpriced: list[str] = []
-    slots: set[str] = set()
+    slots = set(book.positions)
     for symbol, position in book.positions.items():  # asked at every order: what is small is written out here
-        dust = position.dust
-        if not dust:
-            slots.add(symbol)
+        if dust := position.dust:
+            slots.remove(symbol)
         mark = marks.get(symbol)
         if mark is None or not sound(mark):
             unpriced.append(symbol)
             continue
-        size, held = position.size, position.levels
+        size = position.size
         value = size * mark
         equity += value
         short = size < ZERO
         notionals[symbol] = -value if short else value
         if not dust:  # dust needs no stop: it could not be sold at one
-            stop = held.stop if held.trail is None and held.even_at is None else held.stop_price
-            losses[symbol] = lost = -value if short else loss(size, mark, stop)
-            who = position.strategy if position.owner is Source.LOOP and position.strategy else CHAT
+            losses[symbol] = lost = -value if short else loss(size, mark, position.levels.stop_price)
+            who = position.strategy if position.owner is LOOP and position.strategy else CHAT
             heats[who] = heats.get(who, ZERO) + lost
-    groups = {order.group or order.order_id for order in book.orders.values()}
+    groups: set[str] = set()
     for order in book.orders.values():
+        groups.add(order.group or order.order_id)
         if order.side is BUY:
-            symbol, open_size = order.symbol, order.size - order.filled
+            symbol, open_size, lost = order.symbol, order.open_size, entry_loss(order)
             slots.add(symbol)
             reserved += open_size * order.worst_price
             notionals[symbol] = notionals.get(symbol, ZERO) + open_size * expected_price(order)
-            lost = entry_loss(order)
             losses[symbol] = losses.get(symbol, ZERO) + lost
             who = trader(order.source, order.strategy)
             heats[who] = heats.get(who, ZERO) + lost
@@ -91,7 +89,7 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
         None if unpriced else equity,
         tuple(unpriced),
         sum(notionals.values(), ZERO),
-        sum(losses.values(), ZERO),
+        sum(heats.values(), ZERO),
         reserved,
         len(groups),
         notionals,

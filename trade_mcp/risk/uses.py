@@ -69,7 +69,7 @@ def clusters(stands: Standing, policy: Policy, known: Correlations | None) -> li
     """What moves together, as notional and symbols, the largest first."""
     left, found = dict(stands.notionals), []
     while left:
-        together = cluster(next(iter(left)), left, known=known, least=float(policy.cluster_correlation))
+        together = cluster(next(iter(left)), left, known=known, least=policy.least_correlation)
         found.append((sum([left.pop(symbol) for symbol in together], ZERO), tuple(sorted(together))))
     return sorted(found, reverse=True)
 

@@ -1,6 +1,7 @@
 """Correlations: one dated snapshot a day. The newest that is not too old is what the limits know."""
 
 import threading
+from collections import defaultdict
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -34,7 +35,10 @@ def newest(reader: Reader, day: date) -> Correlations | None:
     row = reader.row(NEWEST, (day.isoformat(),))
     if row is None:
         return None
-    return Correlations(date.fromisoformat(row[0]), {(a, b): value for a, b, value in _pairs(row[1])})
+    of: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for a, b, value in _pairs(row[1]):
+        of[a][b] = of[b][a] = value
+    return Correlations(date.fromisoformat(row[0]), dict(of))
 
 
 class Known:

@@ -1,5 +1,6 @@
 """Approval: which entries a person decides, and whether one that was approved is still what the person saw."""
 
+from trade_mcp.domain.instrument import ZERO
 from trade_mcp.risk.policy import ALWAYS, NEVER, Policy
 from trade_mcp.risk.proposal import Proposal
 from trade_mcp.risk.verdict import Verdict
@@ -13,7 +14,7 @@ def approval(proposal: Proposal, policy: Policy) -> Verdict | None:
     Failing without an approval is no refusal: the entry waits for a person, one of each symbol at a time.
     """
     notional, equity, price, shown = proposal.notional, proposal.equity, proposal.price, proposal.view.shown
-    if price is None or notional is None or equity is None or equity <= 0:
+    if price is None or notional is None or equity is None or equity <= ZERO:
         return None  # without them the rules of size refuse
     if shown is not None:
         drift = abs(price - shown) / shown

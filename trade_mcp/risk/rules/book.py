@@ -116,8 +116,8 @@ def self_trade(proposal: Proposal, policy: Policy) -> Verdict | None:
             if other.type is OrderType.STOP_LIMIT or other.order_id in proposal.replacing:
                 continue
             if rests <= price if buys else rests >= price:
-                return Verdict("self_trade", False, price, rests, (other.order_id, order.side.value))
-    return Verdict("self_trade", True, None, None, ("", order.side.value))
+                return Verdict("self_trade", False, price, rests, (other.order_id, order.side))
+    return Verdict("self_trade", True, None, None, ("", order.side))
 
 
 def _reaches(order: Order, proposal: Proposal) -> Decimal | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Context, Decimal, InvalidOperation
 
 from trade_mcp.domain.calendar import next_start, within
-from trade_mcp.domain.instrument import Instrument
+from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import Order, OrderType
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Kind, Proposal
@@ -57,19 +57,22 @@ def _worth(proposal: Proposal, order: Order, instrument: Instrument) -> _Fault |
     price = order.limit_price or order.trigger_price or (proposal.quote.bid if proposal.quote is not None else None)
     if price is None:  # an exit goes without a quote
         return None
-    if order.size * price < instrument.min_notional:
-        return "min_notional", order.size * price, instrument.min_notional
-    if order.size * (proposal.price or price) > instrument.max_notional:
-        return "max_notional", order.size * (proposal.price or price), instrument.max_notional
+    least, most = order.size * price, order.size * (proposal.price or price)
+    if least < instrument.min_notional:
+        return "min_notional", least, instrument.min_notional
+    if most > instrument.max_notional:
+        return "max_notional", most, instrument.max_notional
     return None
 
 
 def _dust(proposal: Proposal, order: Order, instrument: Instrument) -> _Fault | None:
     """What is left after a fee in the base coin, at the price it would be sold for at worst: the stop, else the bid."""
     price = proposal.stop or (proposal.quote.bid if proposal.quote is not None else None)
-    if price is None or price <= 0:
+    if price is None or price <= ZERO:
         return None
-    kept = max(proposal.held, Decimal(0)) + order.size * (1 - instrument.taker_fee)
+    kept = order.size * (1 - instrument.taker_fee)
+    if proposal.held > ZERO:
+        kept += proposal.held
     if instrument.sellable(kept, price):
         return None
     return "dust", instrument.round_size(kept) * price, instrument.min_notional

@@ -2,13 +2,15 @@
 
 from bisect import bisect_right
 from datetime import datetime, timedelta
+from operator import attrgetter
 
-from trade_mcp.domain.book import Book, Entered, brake_key, trader
+from trade_mcp.domain.book import Book, brake_key
 from trade_mcp.risk.policy import Policy
 from trade_mcp.risk.proposal import Proposal
 from trade_mcp.risk.verdict import Verdict
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+entered_at = attrgetter("at")
 
 
 def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
@@ -28,17 +30,13 @@ def duplicate(proposal: Proposal, policy: Policy) -> Verdict | None:
     return Verdict("duplicate", True, None, policy.duplicate_window_s, ("none", order.size, order.symbol))
 
 
-def repeats(proposal: Proposal, policy: Policy) -> Verdict | None:
+def repeats(proposal: Proposal, policy: Policy) -> Verdict:
     """Entries of one strategy in one symbol within an hour, with this one. Once refused, a person must look."""
-    order, book = proposal.order, proposal.book
-    if order is None:
-        return None
-    who = trader(order.source, order.strategy)
-    if book.brakes and brake_key("repeats", repeats_scope(who, order.symbol)) in book.brakes:
-        return Verdict("repeats", False, None, policy.max_repeats_per_hour, ("held", who, order.symbol))
-    after = repeated(book, who, order.symbol, now=proposal.view.now) + 1
-    limit = policy.max_repeats_per_hour
-    return Verdict("repeats", after <= limit, after, limit, ("count", who, order.symbol))
+    book, who, symbol, limit = proposal.book, proposal.who, proposal.symbol, policy.max_repeats_per_hour
+    if book.brakes and brake_key("repeats", repeats_scope(who, symbol)) in book.brakes:
+        return Verdict("repeats", False, None, limit, ("held", who, symbol))
+    after = repeated(book, who, symbol, now=proposal.view.now) + 1
+    return Verdict("repeats", after <= limit, after, limit, ("count", who, symbol))
 
 
 def repeated(book: Book, who: str, symbol: str, *, now: datetime) -> int:
@@ -71,7 +69,3 @@ def _rate(rule: str, proposal: Proposal, *, since: datetime, limit: int) -> Verd
     entered = proposal.book.entered
     after = len(entered) - bisect_right(entered, since, key=entered_at) + 1
     return Verdict(rule, after <= limit, after, limit)
-
-
-def entered_at(entered: Entered) -> datetime:
-    return entered.at

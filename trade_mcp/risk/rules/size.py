@@ -36,7 +36,7 @@ def stop_required(proposal: Proposal, policy: Policy) -> Verdict | None:
             target = plan.target if isinstance(plan.target, Decimal) else None
     if stop is None:
         return Verdict("stop_required", not policy.require_stop, None, None, ("none", proposal.symbol))
-    if stop <= 0 or (price is not None and stop >= price):
+    if stop <= ZERO or (price is not None and stop >= price):
         return Verdict("stop_required", False, stop, price, ("side",))
     if target is not None and price is not None and target <= price:
         return Verdict("stop_required", False, target, price, ("target",))
@@ -85,7 +85,7 @@ def stage(proposal: Proposal, policy: Policy) -> Verdict | None:
     order = proposal.order
     if order is None:
         return None
-    named, said = stage_of(order.source, order.strategy, policy)
+    named, said = stage_of(order.source, order.strategy, policy) if policy.stage else (proposal.who, "full")
     if said == "full":
         return Verdict("stage", True, None, None, (named, said))
     limit = SIZES[said] * policy.max_order_notional
@@ -102,7 +102,7 @@ def stage_of(source: Source, strategy: str, policy: Policy) -> tuple[str, str]:
 def reward_to_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
     """The target is at least ``policy.min_reward_to_risk`` times as far from the worst price as the stop."""
     order, price, least = proposal.order, proposal.price, policy.min_reward_to_risk
-    if order is None or price is None or least == 0:
+    if order is None or price is None or not least:
         return None
     target = levels(order.exits, price).target if order.exits is not None else None
     if target is None or proposal.stop is None:
@@ -115,13 +115,7 @@ def reward_to_risk(proposal: Proposal, policy: Policy) -> Verdict | None:
 
 def heat_per_strategy(proposal: Proposal, policy: Policy) -> Verdict | None:
     """The same of what one strategy opened: ``policy.max_heat_per_strategy``. The chat is one, under whatever names."""
-    limit, order = policy.max_heat_per_strategy, proposal.order
-    if order is not None:
-        who = trader(order.source, order.strategy)
-    else:
-        held = proposal.book.position(proposal.symbol)
-        who = trader(held.owner, held.strategy)
-    used, now = proposal.heat, proposal.now
+    limit, who, used, now = policy.max_heat_per_strategy, proposal.who, proposal.heat, proposal.now
     if used is not None and now is not None:
         used = now.heats.get(who, ZERO) + used - now.heat  # what this adds, or a looser stop
     return _share("heat_per_strategy", used, proposal, limit=limit, about=(who,))
@@ -133,14 +127,15 @@ def correlation(proposal: Proposal, policy: Policy) -> Verdict | None:
     Symbols hang together from a correlation of ``policy.cluster_correlation`` on; an unknown one counts as 1.
     """
     after, equity, now, limit = proposal.exposure, proposal.equity, proposal.now, policy.max_cluster
-    if after is None or proposal.notional is None or now is None:
+    if after is None or proposal.position is None or now is None:
         return None  # an entry without a price: fresh_quote refuses
-    if equity is not None and 0 < after <= limit * equity:
+    if equity is not None and ZERO < after <= limit * equity:
         return Verdict("correlation", True, after / equity, limit, ((), None))
     known = proposal.view.correlations
-    least = float(policy.cluster_correlation)
-    together = cluster(proposal.symbol, now.notionals, known=known, least=least)
-    used = proposal.notional + sum([now.notionals.get(symbol, ZERO) for symbol in together])
+    together = cluster(proposal.symbol, now.notionals, known=known, least=policy.least_correlation)
+    used = proposal.position
+    for other in together[1:]:
+        used += now.notionals[other]
     day = known.day if known is not None else None
     return _share("correlation", used, proposal, limit=limit, about=(tuple(together), day))
 
@@ -157,6 +152,6 @@ def _share(
     if equity is None:
         unpriced = proposal.now.unpriced if proposal.now is not None else ()
         return Verdict(rule, False, None, limit, (*about, "unpriced", *unpriced))
-    if equity <= 0:
+    if equity <= ZERO:
         return Verdict(rule, False, None, limit, (*about, "worthless", equity))
     return Verdict(rule, used <= limit * equity, used / equity, limit, about)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from trade_mcp.domain.book import Book, trader
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.events import TradingState
 from trade_mcp.domain.order import Role
 from trade_mcp.risk.brakes import rests_until
@@ -16,17 +16,18 @@ PROTECTIVE = frozenset({Role.CLOSE, Role.STOP, Role.TARGET})
 
 def trading_state(proposal: Proposal, policy: Policy) -> Verdict:
     """Active: everything. Reducing: reductions and cancels. Halted: cancels and protective reductions."""
-    book, halted = proposal.book, proposal.view.halted
+    book, halted, kind, order = proposal.book, proposal.view.halted, proposal.kind, proposal.order
     state, reason = (TradingState.HALTED, halted) if halted else (book.state, book.state_reason)
-    kind, order = proposal.kind, proposal.order
-    if state is TradingState.ACTIVE or kind is Kind.CANCEL:
+    if state is TradingState.ACTIVE:
+        return Verdict("trading_state", True, state, None, (kind, reason))
+    if kind is Kind.CANCEL:
         passed = True
     elif state is TradingState.REDUCING:
         passed = kind is Kind.REDUCE
     else:
         passed = kind is Kind.REDUCE and order is not None and order.role in PROTECTIVE
-    until = None if halted or state is TradingState.ACTIVE else held_until(book)
-    return Verdict("trading_state", passed, state.value, until, (kind.value, reason))
+    until = None if halted else held_until(book)
+    return Verdict("trading_state", passed, state, until, (kind, reason))
 
 
 def held_until(book: Book) -> datetime | None:
@@ -37,12 +38,9 @@ def held_until(book: Book) -> datetime | None:
     return max(end for end in ends if end is not None)
 
 
-def loss_streak(proposal: Proposal, policy: Policy) -> Verdict | None:
+def loss_streak(proposal: Proposal, policy: Policy) -> Verdict:
     """A strategy that lost ``policy.loss_streak`` trades in a row rests for ``policy.cooldown_min``."""
-    order = proposal.order
-    if order is None:
-        return None
-    who = trader(order.source, order.strategy)
+    who = proposal.who
     streak = proposal.book.streaks.get(who)
     if streak is None:
         return Verdict("loss_streak", True, 0, policy.loss_streak, (who, None))

@@ -8,8 +8,9 @@ asked by an id, the newest that ended until the exchange restarts; `order/histor
 day; pages are 20 orders (50 at most) or 50 executions (100 at most), with a cursor even on the last one.
 
 Assumed: a key without the right to trade is told 10005, before anything of the order is looked at; a post-only order
-that would match is taken and then cancelled; transfers between an account's wallets are in the transaction log as
-TRANSFER_IN and TRANSFER_OUT. Money is moved here by the practice exchange's control port.
+that would match is taken and then cancelled; candles from a `start` are the first ones from there; asked by an id
+without times, the history answers however old the order is; what moves between an account's wallets is in the
+transaction log as TRANSFER_IN and TRANSFER_OUT. Money is moved here by the practice exchange's control port.
 """
 
 import hashlib
@@ -122,6 +123,8 @@ class Bybit(Translator):
     def instruments(self, asked: Asked) -> Json:
         rows = []
         for symbol in self.public("exchangeInfo")["symbols"]:
+            if symbol["status"] != "TRADING":
+                continue  # it lists what trades
             filters = {each["filterType"]: each for each in symbol["filters"]}
             size, notional = filters["LOT_SIZE"], filters["NOTIONAL"]
             rows.append(
@@ -130,13 +133,14 @@ class Bybit(Translator):
                     "baseCoin": symbol["baseAsset"],
                     "quoteCoin": symbol["quoteAsset"],
                     "innovation": "0",
-                    "status": "Trading" if symbol["status"] == "TRADING" else "Closed",
+                    "status": "Trading",
                     "marginTrading": "none",
                     "lotSizeFilter": {
                         "basePrecision": size["stepSize"],
                         "quotePrecision": "0.00000001",
                         "minOrderQty": size["minQty"],
                         "maxOrderQty": size["maxQty"],
+                        "maxMarketOrderQty": text(Decimal(size["maxQty"]) / 3),  # on no page, and in every answer
                         "minOrderAmt": notional["minNotional"],
                         "maxOrderAmt": notional["maxNotional"],
                     },
@@ -307,21 +311,14 @@ class Bybit(Translator):
         return self._paged([self._row(row) for row in rows], fields)
 
     def history(self, account: Account, asked: Asked) -> Json:
-        fields = asked.fields
-        start, end = span_of(fields, self.now)
-        if "orderId" in fields or "orderLinkId" in fields:
-            rows = [row for row in (self._one(account, fields),) if row is not None]
-        else:
-            there = self.private(account, "GET", "allOrders", symbol=fields["symbol"], limit=1000)
-            rows = [self._row(row) for row in there] + self._dead.get(account.key, [])
-        ended = [
-            row
-            for row in rows
-            if row["orderStatus"] not in OPEN
-            and start <= int(row["createdTime"]) <= end
-            and (row["cumExecQty"] != "0" or int(row["createdTime"]) > self.now - self.kept_ms)
-        ]
-        return self._paged(ended, fields)
+        """Of one order: nobody asks it for more."""
+        fields, found = asked.fields, self._one(account, asked.fields)
+        start, end = span_of(fields, self.now) if "startTime" in fields else (0, self.now)
+        ended = found is not None and found["orderStatus"] not in OPEN
+        if not ended or not start <= int(found["createdTime"]) <= end:
+            return self._paged([], fields)
+        kept = found["cumExecQty"] != "0" or int(found["createdTime"]) > self.now - self.kept_ms
+        return self._paged([found] if kept else [], fields)
 
     def executions(self, account: Account, asked: Asked) -> Json:
         fields = asked.fields

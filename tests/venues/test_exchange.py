@@ -435,7 +435,10 @@ def test_markets_are_asked_for_once_a_day(tmp_path: Path) -> None:
     first = kept_markets(file, ask, now=NOW + timedelta(hours=1))
     assert kept_markets(file, ask, now=NOW + timedelta(hours=24)) == first
     assert len(asked) == 1
-    assert kept_markets(file, ask, now=NOW + timedelta(hours=26)).spot == [{"symbol": "2"}]
+    assert kept_markets(file, ask, now=NOW + timedelta(hours=26)).spot == [
+        {"symbol": "2"},
+        {"symbol": "1", "active": False},
+    ]
     assert len(asked) == 2
 
 

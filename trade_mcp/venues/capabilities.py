@@ -178,6 +178,7 @@ BYBIT = Dialect(
         "ended": structs.replace(_BYBIT, endpoint="private_get_v5_order_history", **_WEEK),
     },
     singly=True,
+    forgets_s=86_400.0,  # if nothing was filled; its fills are told for two years
     late_s=30.0,  # it is taken within 6 s, and done later: placing and cancelling are acknowledged first
     poll_s=1.0,
     tried=True,

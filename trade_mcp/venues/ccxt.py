@@ -55,6 +55,7 @@ class CcxtVenue:
         self.grace_s = TIMEOUT_S + self.can.dialect.late_s + MARGIN_S
         self.names = Names(self.can.dialect)
         self._sent: dict[str, None] = {}
+        self._unseen: dict[str, float] = {}  # orders that were acknowledged and are in no list, and since when
         self._sending = threading.Lock()
         self._markets: Markets | None = None  # what the next two are made of
         self._instruments: Mapping[str, Instrument] = {}
@@ -344,7 +345,7 @@ class CcxtVenue:
         given = {**self._by_name(order), **self._apart(order.type), **self.can.dialect.fetched_with}
         try:
             if self.can.dialect.singly:
-                return self._listed_one(order.venue_id, order.symbol, self._made_ms(order), purpose=_purpose(order))
+                return self._seen_or_gone(order)
             row: Row = self.exchange.call(
                 _purpose(order),
                 "fetch_order",
@@ -359,6 +360,19 @@ class CcxtVenue:
             raise OddAnswer(no.message, hint=no.hint) from no  # refused to tell: nobody knows
         return row
 
+    def _seen_or_gone(self, order: Order) -> Row | None:
+        """An order that the exchange acknowledged, by its id. What it takes it does later, and its lists lag: an order
+        that they do not show is gone only if that stays so.
+        """
+        found = self._listed_one(order.venue_id, order.symbol, self._made_ms(order), purpose=_purpose(order))
+        now = self.exchange.clock.boot()
+        if found is not None:
+            self._unseen.pop(order.venue_id, None)
+            return found
+        if now - self._unseen.setdefault(order.venue_id, now) < self.can.dialect.late_s:
+            raise OddAnswer(f"{self.name} has acknowledged {order.order_id}, and shows it in no list yet")
+        return self._forgotten(order)
+
     def _forgotten(self, order: Order) -> Row | None:
         """What its fills say of an order that ended so long ago that the exchange does not know it any more."""
         if (self._clock.real() - order.real_at).total_seconds() < self.can.dialect.forgets_s:
@@ -366,7 +380,7 @@ class CcxtVenue:
         name, since = self.names.out(order.order_id), self._made_ms(order)
         with ccxt_reports.understood(f"the fills of {order.order_id}"):
             rows = self.trades(order.symbol, since=since, purpose=_purpose(order))
-            rows = [row for row in rows if order.venue_id == row["order"] or name == row["info"]["clOrdId"]]
+            rows = [row for row in rows if order.venue_id == row["order"] or name in _our_ids(row["info"])]
             filled = sum((ccxt_reports.exact(row["amount"]) or ZERO for row in rows), ZERO)
         if not rows and not order.venue_id:
             return None
@@ -502,6 +516,11 @@ class CcxtVenue:
         except VenueError as failure:
             log.warning("no price for a fee", currency=currency, error=failure.message)
         return notional * instrument.taker_fee
+
+
+def _our_ids(trade: Row) -> tuple[Any, ...]:
+    """What a trade says, in the exchange's own words, of the client id of its order."""
+    return trade.get("clOrdId"), trade.get("orderLinkId")
 
 
 def _rfc3339(ms: int) -> str:

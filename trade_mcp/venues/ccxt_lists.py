@@ -51,6 +51,8 @@ def _pages(exchange: Exchange, listing: Listing, asked: Asked, *, purpose: Purpo
     if listing.limit:
         params["limit"] = listing.limit
     if asked.symbol is not None and (listing.symbols or listing.symbol):
+        if asked.symbol not in (client.markets or ()):
+            raise OddAnswer(f"{exchange.name} has no market {asked.symbol} in its list any more")
         market = client.market(asked.symbol)["id"]
         params |= {listing.symbol: market} if listing.symbol else {listing.symbols: [market]}
     if asked.since is not None and listing.since:

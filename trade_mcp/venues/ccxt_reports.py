@@ -172,7 +172,8 @@ def instruments(markets: Iterable[Row], mode: int, fees: Mapping[str, Row]) -> d
         tick = max(tick, exact((market.get("info") or {}).get("tick_size")) or tick)  # Kraken's; ccxt counts decimals
         limits, own = market["limits"], fees.get(market["symbol"]) or {}
         sizes, costs, at_market = (limits.get(key) or {} for key in ("amount", "cost", "market"))
-        most = [number for limit in (sizes, at_market) if (number := _above_zero(limit.get("max")))]
+        own_max = ((market.get("info") or {}).get("lotSizeFilter") or {}).get("maxMarketOrderQty")  # Bybit's
+        most = [number for said in (sizes.get("max"), at_market.get("max"), own_max) if (number := _above_zero(said))]
         least = [number for limit in (sizes, at_market) if (number := _above_zero(limit.get("min")))]
         found[market["symbol"]] = Instrument(
             symbol=market["symbol"],

@@ -50,7 +50,7 @@ NONCE_HINT = f"set the key's nonce window to {WINDOW} at the exchange, and use t
 WHOLE_SECONDS = frozenset({"coinbase", "kraken"})  # exchanges that tell their time in those
 LATE_CODES = {"okx": re.compile(r'"s?[cC]ode":\s*"5003[67]"')}  # of an order that came after its deadline
 DEADLINES = {"okx": ("expTime", "/trade/batch-orders")}  # the header that says it, and where orders are placed
-FILTER_CODES = ('"code":-1013', '"code":-1111')  # a step, a minimum or a precision is not what the list says
+FILTER_CODES = re.compile(r'"(code": ?-(1013|1111)|retCode": ?17013[4-7]|retCode": ?170140)\b')  # the list is wrong
 SPOT_ONLY: dict[str, Any] = {
     "defaultType": "spot",
     "fetchMarkets": {"types": ["spot"]},
@@ -168,7 +168,7 @@ class Exchange:
         if (seconds := wait_asked(error, self.name)) is not None:
             self.budget.wait(seconds)
         self.budget.hear(str(error))
-        if any(code in str(error) for code in FILTER_CODES):
+        if FILTER_CODES.search(str(error)):
             self.doubt_markets()
         if self._refused_for_time(error):
             return RefusedForTime(

@@ -27,7 +27,9 @@ REFUSALS: Mapping[
     "okx": re.compile(r'"s?[cC]ode":\s*"(50030|50119|50120)"'),  # the key may not
 }
 DOUBTS: Mapping[str, re.Pattern[str]] = {  # what ccxt files as a no, though it may have been done, or is there already
-    "bybit": re.compile(r'"retCode":\s*(10014|12141|170035|170141|170146|170147)\b'),
+    "bybit": re.compile(
+        r'"retCode":\s*(10014|12141|110072|170035|170141|170146|170147)\b|"retMsg":[^,]*duplicate', re.I
+    ),
     "okx": re.compile(r'"s?[cC]ode":\s*"(51016|50071)"'),
 }
 KEY_CODES = ('"code":-2015', "EAPI:Invalid signature")  # of what may be the key, and ccxt does not say so

@@ -1,7 +1,8 @@
 """What trades at an exchange: asked for once, and kept on the disk with its age.
 
 The steps and minimums of an exchange change a few times a year, and its list is megabytes long. A list older than a day
-is asked for again; while the exchange cannot be reached, an older one is used, and it is said how old it is.
+is asked for again; while the exchange cannot be reached, an older one is used, and it is said how old it is. What is in
+the list no more (some leave out what is halted) is kept as inactive: its orders and fills can still be asked for.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from trade_mcp.domain.errors import VenueUnreachable
 
@@ -44,11 +45,17 @@ def kept_markets(file: Path, ask: Callable[[], Markets], *, now: datetime, max_a
             raise
         log.warning("markets not asked for again", markets_of=kept.at.isoformat(), error=failure.message)
         return kept
+    fresh = structs.replace(fresh, spot=[*fresh.spot, *_gone(kept, fresh)])
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{id(fresh):x}.part")
     part.write_bytes(msgspec.json.encode(fresh))
     part.replace(file)
     return fresh
+
+
+def _gone(kept: Markets | None, fresh: Markets) -> list[dict[str, Any]]:
+    listed = {market["symbol"] for market in fresh.spot}
+    return [{**market, "active": False} for market in (kept.spot if kept else ()) if market["symbol"] not in listed]
 
 
 def _read(file: Path) -> Markets | None:

@@ -54,7 +54,8 @@ def refused(code: str, words: str, status: int = 200) -> Answer:
 class Okx(Translator):
     """What tests may set: ``suspended`` instruments, in how many ``parts`` each trade is told, how many ``copies`` of
     each order rest, whether ended orders are ``forgotten`` (as cancelled ones are after two hours), how many of the
-    newest fills are ``hidden_fills`` yet, how far its clock is ``ahead_ms``, and the account's ``mode``.
+    newest fills are ``hidden_fills`` yet, whether makers get a ``rebate``, how far its clock is ``ahead_ms``, and the
+    account's ``mode``.
     """
 
     exchange = "okx"
@@ -63,6 +64,7 @@ class Okx(Translator):
         super().__init__(*given)  # type: ignore[arg-type]
         self.suspended: set[str] = set()
         self.parts = self.copies = 1
+        self.rebate = False
         self.forgotten = False
         self.hidden_fills = 0  # of the newest: the list is behind the orders
         self.ahead_ms = 0
@@ -394,6 +396,7 @@ class Okx(Translator):
         names = {row["orderId"]: row["clientOrderId"] for row in orders}
         rows = []
         for trade in trades[: len(trades) - self.hidden_fills]:
+            sign = 1 if self.rebate and trade["isMaker"] else -1
             for part in range(self.parts):
                 number = trade["id"] * 1000 + part
                 rows.append(
@@ -407,7 +410,7 @@ class Okx(Translator):
                         "side": "buy" if trade["isBuyer"] else "sell",
                         "fillPx": plain(trade["price"]),
                         "fillSz": plain(str(Decimal(trade["qty"]) / self.parts)),
-                        "fee": plain(str(-Decimal(trade["commission"]) / self.parts)),
+                        "fee": plain(str(sign * Decimal(trade["commission"]) / self.parts)),
                         "feeCcy": trade["commissionAsset"],
                         "execType": "M" if trade["isMaker"] else "T",
                         "ts": str(trade["time"]),

@@ -22,7 +22,7 @@ from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadConfig, OddAnswer, RefusedForTime, VenueRejected, VenueUnreachable
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.lifecycle import advance
-from trade_mcp.domain.order import Order, OrderRequest, Side, Source, Status
+from trade_mcp.domain.order import Order, OrderRequest, Side, Source, Status, TimeInForce
 from trade_mcp.feeds.ccxt import ccxt_feed
 from trade_mcp.settings import load_settings
 from trade_mcp.venues.ccxt import CcxtVenue
@@ -39,7 +39,7 @@ PAGE = Answer(text="<!DOCTYPE html><html>Sign in to the hotel network</html>")
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with practising(tmp_path_factory.mktemp("practice"), *["100"] * 90) as running_there:
+    with practising(tmp_path_factory.mktemp("practice"), *["100 101 99 100"] * 90) as running_there:
         yield running_there
 
 
@@ -215,6 +215,22 @@ def test_a_purchase_at_the_market_never_costs_more_than_was_reserved(there: Okx,
     assert (given["ordType"], given["tgtCcy"]) == ("market", "base_ccy")
 
 
+def test_an_order_that_must_fill_at_once_or_not_at_all(there: Okx, venue: CcxtVenue) -> None:
+    (whole,) = venue.submit((limit("a", size="0.5", price="101", time_in_force=TimeInForce.FOK),))
+    (none,) = venue.submit((limit("b", size="500", price="101", time_in_force=TimeInForce.FOK),))
+    assert [whole.status, none.status, none.filled] == [Status.FILLED, Status.CANCELLED, 0]
+
+
+def test_a_maker_who_is_paid_has_a_fee_below_zero(there: Okx, venue: CcxtVenue) -> None:
+    there.rebate = True
+    sent = limit("a", Side.SELL, "0.5", price="100.5")
+    venue.submit((sent,))
+    there.practice.control.move_on(STEP.total_seconds())
+    report = venue.order(sent)
+    assert report is not None and report.status is Status.FILLED
+    assert all(fill.maker and fill.fee == fill.fee_quote < 0 for fill in report.fills)
+
+
 def test_a_symbol_that_is_suspended_takes_no_entries_and_is_no_proof_of_an_end(
     there: Okx, venue: CcxtVenue, tmp_path: Path
 ) -> None:
@@ -305,6 +321,10 @@ def test_what_the_exchange_has_forgotten_is_known_by_its_fills(there: Okx, venue
     assert part is not None and part.status is Status.CANCELLED
     assert 0 < part.filled == sum(fill.size for fill in part.fills) < 250
     assert venue.order(old(order("never"))) is None
+    resting = venue.submit((limit("d", price="90"),))[0]
+    there.faults.append(Fault(LOOK, "answer", answer=refused("51603", "Order does not exist")))
+    still = venue.order(old(limit("d", price="90"), venue_id=resting.venue_id))
+    assert still is not None and still.status is Status.WORKING  # the list of those that rest knows better
     with pytest.raises(OddAnswer, match="nor all"):
         venue.order(old(order("b", size="2"), filled=Decimal(1), venue_id=whole.venue_id))
 

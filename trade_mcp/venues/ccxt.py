@@ -378,6 +378,9 @@ class CcxtVenue:
         if (self._clock.real() - order.real_at).total_seconds() < self.can.dialect.forgets_s:
             return None
         name, since = self.names.out(order.order_id), self._made_ms(order)
+        resting = self.open_rows(order.symbol)
+        if (row := next((row for row in resting if row.get("clientOrderId") == name), None)) is not None:
+            return row
         with ccxt_reports.understood(f"the fills of {order.order_id}"):
             rows = self.trades(order.symbol, since=since, purpose=_purpose(order))
             rows = [row for row in rows if order.venue_id == row["order"] or name in _our_ids(row["info"])]
@@ -519,7 +522,7 @@ class CcxtVenue:
 
 
 def _our_ids(trade: Row) -> tuple[Any, ...]:
-    """What a trade says, in the exchange's own words, of the client id of its order."""
+    """What a trade says, in the exchange's own words, of the client id of its order: ccxt does not read it."""
     return trade.get("clOrdId"), trade.get("orderLinkId")
 
 

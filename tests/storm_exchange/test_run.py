@@ -21,15 +21,21 @@ from storm.test_kills import PROGRAMS, Chat, Desk
 from storm_exchange.invariants import at_rest
 from trade_mcp.app import App, build
 from trade_mcp.desk.tally import Verdict, tally
+from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import TradeError
-from trade_mcp.domain.order import Source
+from trade_mcp.domain.events import OrderPending, decode
+from trade_mcp.domain.fold import fold
+from trade_mcp.domain.order import Role, Source
+from trade_mcp.quant.candles import at_ms
 from trade_mcp.settings import load_settings
 from trade_mcp.store import gauges, reads
+from venues.stopless import stopless, stopless_programs
 
 pytestmark = pytest.mark.storm
 SPEED = 300
 BOUND_S = 60.0  # real time that a position may be without its stop: an unknown one is waited for, and placed anew
 LOST = 0.05
+BID = 1 - 0.0002 / 2  # of the close: half a spread below
 FAULTS: list[dict[str, Any]] = [
     {"fault": "drop", "where": "* /api/v3/*", "when": "after", "probability": LOST},
     {"fault": "partial", "where": "fill *", "probability": 0.2, "fraction": "0.4"},
@@ -69,18 +75,27 @@ def environment_of(exchange: Child) -> dict[str, str]:
     }
 
 
-@pytest.mark.at_most(1)
-def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
-    tmp_path: Path, shared_data: Path, storm_seed: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    seconds = float(os.environ.get("TRADE_MCP_SEA_S", "40"))
-    chance = random.Random(storm_seed)
-    with exchange_on(tmp_path, shared_data) as exchange:
+class Holder(Chat):
+    """A client that buys with a stop close behind the price, and leaves it to the stop."""
+
+    def _once(self, call: Any) -> None:
+        order = {"symbol": self._symbol, "side": "buy", "notional": "300", "trailing": "0.05%"}
+        self.placed += not call.raw("place_order", **order).is_error
+        time.sleep(1.0)
+
+
+@contextlib.contextmanager
+def voyage(
+    folder: Path, shared_data: Path, seed: int, *, seconds: float, client: type[Chat] = Chat, **more: str
+) -> Iterator[tuple[App, Child, Chat]]:
+    """What the desk and the exchange are after ``seconds`` of trading under faults, with two kills."""
+    chance = random.Random(seed)
+    with exchange_on(folder, shared_data) as exchange:
         env = environment_of(exchange)
-        (tmp_path / "trade-mcp.toml").write_text(LIMITS)
-        desk = Desk(tmp_path, for_s=seconds + 300, **env)
+        (folder / "trade-mcp.toml").write_text(LIMITS)
+        desk = Desk(folder, for_s=seconds + 300, **env, **more)
         until(lambda: len(desk.programs()) == len(PROGRAMS))
-        chat = Chat(desk, "BTC/USDT", storm_seed)
+        chat = client(desk, "BTC/USDT", seed)
         chat.start()
         until(lambda: chat.placed > 0)  # everything runs: now it gets bad
         exchange.control.add(*FAULTS)
@@ -90,23 +105,69 @@ def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
             desk.kill_one(chance)
             until(lambda: len(desk.programs()) == len(PROGRAMS), within_s=60)
         time.sleep(seconds / 3)
+        until(lambda: any(order["side"] == "SELL" for order in exchange.control.books(KEY)["orders"]), within_s=90)
         chat.stop()
         exchange.control.clear()
         desk.process.send_signal(signal.SIGINT)
         desk.end()
-        file = tmp_path / "trade-mcp.toml"
-        with build(
-            load_settings(file, env={**env, "TRADE_MCP_DESK__DATA_DIR": str(tmp_path / "desk")}), "check"
-        ) as app:
+        file = folder / "trade-mcp.toml"
+        with build(load_settings(file, env={**env, "TRADE_MCP_DESK__DATA_DIR": str(folder / "desk")}), "check") as app:
             settle(app)
             at_rest(app, exchange.control.books(KEY))
             assert {line.verdict for line in tally(app.log, app.venue)} <= {Verdict.AGREES, Verdict.EXTERNAL}
-            said = summary(app, exchange, seconds)
-            waits = protected_after(app)
+            yield app, exchange, chat
+
+
+@pytest.mark.at_most(1)
+def test_a_desk_on_a_bad_exchange_ends_with_the_exchanges_book(
+    tmp_path: Path, shared_data: Path, storm_seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = float(os.environ.get("TRADE_MCP_SEA_S", "40"))
+    with voyage(tmp_path, shared_data, storm_seed, seconds=seconds) as (app, exchange, chat):
+        said = summary(app, exchange, seconds)
+        waits = protected_after(app)
     with capsys.disabled():
         print(f"\n{said}")
     assert waits and max(waits) <= BOUND_S
     assert chat.closed > 0, chat.said[-3:]
+
+
+@pytest.mark.at_most(1)
+def test_a_desk_that_watches_the_stops_itself_sells_at_them(
+    tmp_path: Path, shared_data: Path, storm_seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = float(os.environ.get("TRADE_MCP_SEA_S", "15"))
+    told = stopless_programs(tmp_path)
+    sea = voyage(tmp_path, shared_data, storm_seed, seconds=seconds, client=Holder, **told)
+    with stopless(), sea as (app, exchange, chat):
+        waits = sold_after(app, exchange)
+        rested = [order for order in reads.orders(app.engine, limit=10_000)[0] if order.role is Role.STOP]
+    assert waits and rested == [], chat.said[-3:]
+    with capsys.disabled():
+        print(f"\n{len(waits)} sales at watched stops, after p50 {waits[len(waits) // 2]:.2f} s, max {waits[-1]:.2f} s")
+    assert waits[-1] <= BOUND_S
+
+
+def sold_after(app: App, exchange: Child) -> list[float]:
+    """Real seconds from the bar that put the bid at a watched stop to the sale at it, shortest first."""
+    client, book, bids, waits = exchange.client(), Book(), {}, []
+    for symbol in app.market.symbols:
+        rows = client.fetch_ohlcv(symbol, "5m", limit=1000)
+        bids[symbol] = [(at_ms(row[0]) + app.market.step, row[4] * BID) for row in rows]
+    client.session.close()
+    for seq, payload in app.engine.rows("SELECT seq, payload FROM events ORDER BY seq"):
+        event = decode(payload)
+        if isinstance(event, OrderPending) and "-stop-" in event.order.order_id:
+            order, held = event.order, book.position(event.order.symbol)
+            level, since, there = held.levels.stop_price, held.opened_at, event.order.at
+            assert level is not None and since is not None
+            for closed_at, bid in reversed([one for one in bids[order.symbol] if since < one[0] <= order.at]):
+                if bid > level:
+                    break
+                there = closed_at
+            waits.append((order.at - there).total_seconds() / SPEED)
+        fold(book, seq, event)
+    return sorted(waits)
 
 
 def settle(app: App) -> None:

@@ -417,7 +417,7 @@ def test_what_a_key_may_do_is_asked_before_any_order(there: Bybit, tmp_path: Pat
 
     assert "may not trade" in refused(may_trade=False)
     assert "can withdraw" in refused(may_trade=True, may_withdraw=True)
-    assert "UNIFIED" in refused(may_withdraw=False, unified=False) or "SPOT" in refused()
+    assert "only support SPOT" in refused(may_withdraw=False, unified=False)  # an account of the old kind
 
 
 def test_a_key_that_lost_its_right_to_trade_is_told_so(there: Bybit, venue: CcxtVenue) -> None:

@@ -13,13 +13,16 @@ from desk.stage import BTC, STOP_2, WARM, buy, flat, on, watched
 from desk.test_order_life import sound
 from faults.test_exits import _quoted, alarms
 from trade_mcp.app import App
+from trade_mcp.cli.up import _left
 from trade_mcp.desk.watched import NO_PRICE, NOBODY, OLD_PRICE
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import LedgerBusy, LedgerUnwritable, NoPrice, VenueUnreachable
-from trade_mcp.domain.events import Alarm
-from trade_mcp.domain.order import Source
+from trade_mcp.domain.events import Alarm, OrderRefused
+from trade_mcp.domain.exits import ExitPlan
+from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.office.explain import explain
 from trade_mcp.ports import Rests
-from trade_mcp.store import reads
+from trade_mcp.store import history, reads
 from trade_mcp.store.verify import verify
 from trade_mcp.venues.paper import PaperVenue
 
@@ -154,6 +157,25 @@ def test_without_ink_the_stop_sells_once_and_never_again_before_that_is_written(
     assert any("left while the ledger could not be written" in text for text in alarms(app))
     assert verify(app.engine, code="test").broken == ""
     sound(app)
+
+
+def test_a_rest_that_no_venue_takes_is_not_asked_for_again_and_again(on_watch: Stage) -> None:
+    app = on_watch([*flat(WARM + 1), (100, 105, 100, 105), *flat(30, 105.0)])
+    plan = ExitPlan(stop=Distance(fraction=D("0.02")), target=Distance(fraction=D("0.04")))
+    app.gate.submit(buy(size="1", exits=plan), Source.MODEL)
+    resting = buy("dip", "0.9", type=OrderType.LIMIT, limit_price=D(99), exits=STOP_2)
+    assert app.gate.submit(resting, Source.MODEL).outcome == "placed"  # while it may grow, a rest is not called dust
+    sold = OrderRequest(order_id="s", symbol=BTC, side=Side.SELL, size=D("0.97"))
+    assert app.gate.submit(sold, Source.MODEL).outcome == "closed"
+    on(app, 3)
+    assert app.log.refresh().positions[BTC].size == D("0.03") and sales(app) == ["s"]
+    assert history.events(app.engine, (OrderRefused,)) == []
+
+
+def test_who_ends_the_desk_hears_what_is_left_without_a_stop(on_watch: Stage) -> None:
+    app = on_watch()
+    assert _left(app) == ""
+    assert _left(bought(app)) == "BTC/USDT: no stop rests at paper, and nothing sells until the desk runs again"
 
 
 def at_the_venue(app: App) -> Sequence[tuple[str, D]]:

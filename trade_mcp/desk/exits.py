@@ -18,7 +18,7 @@ from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import SEND_WITHIN, Sender
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.distances import Distance
-from trade_mcp.domain.errors import FeedError
+from trade_mcp.domain.errors import FeedError, UnknownSymbol
 from trade_mcp.domain.events import Alarm, DustBooked, OrderCancelling, OrderPending, OrderRefused
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
@@ -189,7 +189,7 @@ class Exits:
         unsold = free_size(book, symbol, self._market.instrument(symbol)) > 0
         try:
             there = stop is not None and self._market.quote(symbol).bid <= stop
-        except FeedError:
+        except (FeedError, UnknownSymbol):
             there = False
         return Armed.REACHED if there and unsold else Armed.WATCHED
 

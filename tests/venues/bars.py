@@ -87,7 +87,7 @@ class HandClock:
 
 
 def order(order_id: str, side: Side = Side.BUY, size: str = "1", **given: Any) -> Order:
-    """An order of BTC/USDT, to be sent within a minute. Prices may be text."""
+    """An order of BTC/USDT, to be sent within an hour: some are made when a test file is read. Prices may be text."""
     now = datetime.now(UTC)
     for name in ("limit_price", "trigger_price"):
         if name in given:
@@ -99,7 +99,7 @@ def order(order_id: str, side: Side = Side.BUY, size: str = "1", **given: Any) -
         "source": Source.LOOP,
         "at": START,
         "real_at": now,
-        "send_by": now + timedelta(minutes=1),
+        "send_by": now + timedelta(hours=1),
         "worst_price": Decimal(110 if side is Side.BUY else 0),  # what the desk has reserved for a purchase
     }
     return Order(order_id=order_id, side=side, size=Decimal(size), **(usual | given))

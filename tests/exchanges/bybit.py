@@ -391,6 +391,8 @@ class Bybit(Translator):
             "updatedTime": str(order["updateTime"]),
             "triggerPrice": "0.00",
             "orderFilter": "Order",
+            "createType": "CreateByUser",
+            "tpslMode": "",
         }
 
     def _execution(self, trade: Row) -> Row:
@@ -408,6 +410,7 @@ class Bybit(Translator):
             "feeCurrency": trade["commissionAsset"],
             "execTime": str(trade["time"]),
             "execType": "Trade",
+            "createType": "CreateByUser",
             "isMaker": trade["isMaker"],
         }
 
@@ -496,6 +499,8 @@ def dead(order: Row, made: str, no: Refused, now: int) -> Row:
         "updatedTime": str(now),
         "triggerPrice": "0.00",
         "orderFilter": "Order",
+        "createType": "CreateByUser",
+        "tpslMode": "",
     }
 
 

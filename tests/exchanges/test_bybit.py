@@ -548,21 +548,46 @@ def desk(there: Bybit, folder: Path) -> App:
     return build(load_settings(env=env, overrides=overrides), "tick")
 
 
+def entry(app: App, order_id: str, size: str) -> None:
+    plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")), target=Distance(fraction=Decimal("0.04")))
+    request = OrderRequest(order_id=order_id, symbol=BTC, side=Side.BUY, size=Decimal(size), exits=plan)
+    receipt = app.gate.submit(request, Source.MODEL)
+    assert receipt.outcome == "placed", receipt.message
+
+
+def out(app: App, order_id: str) -> None:
+    app.gate.close(BTC, Decimal(1), Source.MODEL, reason="test", order_id=order_id)
+    app.watch.step()
+    book = app.log.refresh()
+    assert not [each for each in book.positions.values() if not each.dust] and not list(book.live())
+    assert differences(book, app.venue) == []
+
+
 def test_the_desk_buys_watches_its_exits_and_closes(market: Bybit, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
+        assert isinstance(app.venue, CcxtVenue)
+        app.venue.poll_s = 0.0
+        for client in (app.venue.exchange.reads, app.venue.exchange.entries, app.venue.exchange.exits):
+            client.enableRateLimit = False
         app.heartbeats.beat("watch", {})
         app.watch.step()
-        plan = ExitPlan(stop=Distance(fraction=Decimal("0.02")), target=Distance(fraction=Decimal("0.04")))
-        request = OrderRequest(order_id="mine", symbol=BTC, side=Side.BUY, size=Decimal("0.01"), exits=plan)
-        receipt = app.gate.submit(request, Source.MODEL)
-        assert receipt.outcome == "placed", receipt.message
+        entry(app, "mine", "0.01")
         app.watch.step()
         (position,) = app.log.refresh().positions.values()
         assert Decimal("0.0099") < position.size < Decimal("0.01")  # the fee is taken from what was bought
         assert list(app.venue.open_orders()) == []  # nothing rests: the desk watches
         assert app.log.book.unprotected() == []
-        app.gate.close(BTC, Decimal(1), Source.MODEL, reason="test", order_id="out")
+        out(app, "out")
+        # Once more, with an exchange that is slow, and an answer that is lost.
+        market.slow = True
+        entry(app, "late", "0.008")
         app.watch.step()
-        book = app.log.refresh()
-        assert not [each for each in book.positions.values() if not each.dust] and not list(book.live())
-        assert differences(book, app.venue) == []
+        assert [order.status for order in app.log.refresh().live()] == [Status.WORKING]
+        market.catch_up()
+        market.slow = False
+        app.watch.step()
+        (position,) = [each for each in app.log.refresh().positions.values() if not each.dust]
+        assert Decimal("0.0079") < position.size < Decimal("0.008")
+        market.faults.append(Fault(CREATE))
+        out(app, "lost")
+        assert asked(market, CREATE) == 4

@@ -89,7 +89,7 @@ def standing(book: Book, marks: Mapping[str, Decimal]) -> Standing:
         None if unpriced else equity,
         tuple(unpriced),
         sum(notionals.values(), ZERO),
-        sum(heats.values(), ZERO),
+        sum(losses.values(), ZERO),
         reserved,
         len(groups),
         notionals,

@@ -57,7 +57,7 @@ def _worth(proposal: Proposal, order: Order, instrument: Instrument) -> _Fault |
     price = order.limit_price or order.trigger_price or (proposal.quote.bid if proposal.quote is not None else None)
     if price is None:  # an exit goes without a quote
         return None
-    least, most = order.size * price, order.size * (proposal.price or price)
+    least, most = order.size * price, proposal.notional or order.size * (proposal.price or price)
     if least < instrument.min_notional:
         return "min_notional", least, instrument.min_notional
     if most > instrument.max_notional:

@@ -127,15 +127,13 @@ def correlation(proposal: Proposal, policy: Policy) -> Verdict | None:
     Symbols hang together from a correlation of ``policy.cluster_correlation`` on; an unknown one counts as 1.
     """
     after, equity, now, limit = proposal.exposure, proposal.equity, proposal.now, policy.max_cluster
-    if after is None or proposal.position is None or now is None:
+    if after is None or proposal.notional is None or now is None:
         return None  # an entry without a price: fresh_quote refuses
     if equity is not None and ZERO < after <= limit * equity:
         return Verdict("correlation", True, after / equity, limit, ((), None))
     known = proposal.view.correlations
     together = cluster(proposal.symbol, now.notionals, known=known, least=policy.least_correlation)
-    used = proposal.position
-    for other in together[1:]:
-        used += now.notionals[other]
+    used = proposal.notional + sum([now.notionals.get(symbol, ZERO) for symbol in together], ZERO)
     day = known.day if known is not None else None
     return _share("correlation", used, proposal, limit=limit, about=(tuple(together), day))
 

@@ -32,7 +32,7 @@ def exchange_at(translator: Translator, folder: Path, account: Account | None = 
     )
     for client in (exchange.reads, exchange.entries, exchange.exits):
         client.enableRateLimit = False  # a translator counts no requests, and nobody waits for it
-    exchange.budget.counter = None
+    exchange.budget.calls = None
     return exchange
 
 

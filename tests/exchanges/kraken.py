@@ -66,6 +66,8 @@ class Kraken(Translator):
         self.decimals = 8  # of balances
         self.page = 50  # trades or ended orders in one answer
         self.calls = 0  # what a key's counter would say if it were never reduced
+        self.most = float("inf")  # which it may reach; 15 for the lowest tier
+        self._counters: dict[str, tuple[float, float]] = {}  # by key: what it was, and when
         self._nonces: dict[str, set[int]] = {}
         self._orders: dict[str, tuple[str, str, int]] = {}  # txid -> account, symbol and number there
         self._oflags: dict[str, str] = {}
@@ -116,6 +118,8 @@ class Kraken(Translator):
             if name in ("AddOrder", "CancelOrder") and "modify-trades" not in self.permissions:
                 return error("EGeneral:Permission denied")
             self.calls += COSTS.get(name, 1)
+            if not self._allows(account, COSTS.get(name, 1)):
+                return error("EAPI:Rate limit exceeded")
             self._run_timer(account)
             said = route(asked.fields, account)
             return said if isinstance(said, Answer) else {"error": [], "result": said}
@@ -129,6 +133,13 @@ class Kraken(Translator):
             return False
         used.add(nonce)
         return True
+
+    def _allows(self, account: Account, cost: int) -> bool:
+        """It counts what it refuses, too."""
+        was, at = self._counters.get(account.key, (0.0, 0.0))
+        level = min(max(0.0, was - (time.monotonic() - at) * 0.33), self.most) + cost
+        self._counters[account.key] = level, time.monotonic()
+        return not cost or level <= self.most
 
     # What anybody may ask
 

@@ -33,7 +33,8 @@ from trade_mcp.domain.order import Order, OrderRequest, OrderType, Role, Side, S
 from trade_mcp.feeds.ccxt import ccxt_feed
 from trade_mcp.settings import load_settings
 from trade_mcp.venues.ccxt import CcxtVenue
-from trade_mcp.venues.exchange_budget import COUNTERS, Purpose
+from trade_mcp.venues.exchange_budget import Purpose
+from trade_mcp.venues.exchange_calls import COUNTERS, Calls
 from trade_mcp.venues.exchange_key import check_key
 from trade_mcp.venues.exchange_nonce import WINDOW, Nonce
 from venues.bars import BTC, STEP, HandClock, limit, order, stop
@@ -321,23 +322,34 @@ def test_a_quiet_look_costs_one_call_and_a_whole_one_four_for_all_symbols(there:
     assert looks + audits < 0.85 * kraken.per_s
 
 
-def test_calls_are_counted_with_it_and_orders_are_free(there: Kraken, venue: CcxtVenue) -> None:
+def test_calls_are_counted_with_it_by_all_programs_and_orders_are_free(
+    there: Kraken, venue: CcxtVenue, tmp_path: Path
+) -> None:
     venue.balances()
-    budget = venue.exchange.budget
-    budget.counter = COUNTERS["kraken"]
-    for _ in range(13):  # of 15, four fifths; it falls by one in three seconds
+    ours, theirs = (Calls(COUNTERS["kraken"], tmp_path / "calls", venue.exchange.clock) for _ in range(2))
+    venue.exchange.budget.calls = ours
+    for _ in range(10):
         venue.balances()
-    assert 0 < budget.pause_s(Purpose.ACCOUNT, "fetch_balance") < 4
-    assert budget.pause_s(Purpose.EXIT, "fetch_balance") == budget.pause_s(Purpose.ENTRY, "create_order") == 0
+    assert 0.6 < theirs.share <= 10 / 15
+    assert theirs.take(2, share=0.8) == 0
+    assert 20 < ours.take(1, share=0.8) < 30  # it falls by one in three seconds, and is let fall far
+    assert ours.take(1, share=1.0) == 0  # of exits
     answer = venue.exchange.call(Purpose.ENTRY, "create_order", BTC, "limit", "buy", "1", "90")
     venue.exchange.call(Purpose.EXIT, "cancel_order", answer["id"], BTC)
-    budget._level = 0.0
+
+
+def test_what_it_says_of_its_count_is_heeded(there: Kraken, venue: CcxtVenue, tmp_path: Path) -> None:
+    venue.balances()
+    budget = venue.exchange.budget
+    budget.calls = Calls(COUNTERS["kraken"], tmp_path / "calls", venue.exchange.clock)
     there.faults.append(Fault(f"{PRIVATE}BalanceEx", "answer", "before", answer=error("EAPI:Rate limit exceeded")))
     with pytest.raises(VenueUnreachable, match="Rate limit"):
         venue.balances()
+    venue.exchange.patience_s = 0.0
     with pytest.raises(VenueUnreachable, match="nothing was sent"):
         venue.balances()
-    budget._level = 0.0
+    budget.calls = Calls(COUNTERS["kraken"], tmp_path, venue.exchange.clock)  # a file that cannot be used
+    venue.balances()
     there.faults.append(Fault(f"{PRIVATE}BalanceEx", "answer", "before", answer=error("EGeneral:Temporary lockout")))
     for said in ("lockout", "asked us to wait 300 s"):
         with pytest.raises(VenueUnreachable, match=said):
@@ -541,7 +553,7 @@ def desk(there: Kraken, folder: Path) -> App:
     }
     app = build(load_settings(env=env, overrides=overrides), "tick")
     assert isinstance(app.venue, CcxtVenue)
-    app.venue.exchange.budget.counter = None  # a story takes a day's pauses together
+    app.venue.exchange.budget.calls = None  # a story takes a day's pauses together
     app.venue.poll_s = 0.0
     return app
 

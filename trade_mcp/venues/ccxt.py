@@ -95,6 +95,7 @@ class CcxtVenue:
 
     def submit(self, orders: tuple[Order, ...]) -> tuple[Report, ...]:
         check_group(orders)
+        self.exchange.patience_s = 0.0
         for order in orders:
             instrument = self._instrument(order)
             ccxt_orders.check(order, instrument, self.can, closed=self._closed.get(order.symbol, ""))
@@ -150,6 +151,8 @@ class CcxtVenue:
         return reports
 
     def reports_since(self, cursor: str) -> tuple[Sequence[Report], str]:
+        if cursor:
+            self.exchange.patience_s = 0.0
         with ccxt_reports.understood("what changed"):
             return self._changes.since(cursor, self._symbols)
 

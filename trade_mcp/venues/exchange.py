@@ -25,7 +25,8 @@ import structlog
 
 from trade_mcp.domain.errors import BadConfig, FeedError, RefusedForTime, VenueError, VenueRejected, VenueUnreachable
 from trade_mcp.ports import Clock
-from trade_mcp.venues.exchange_budget import COUNTERS, Budget, Purpose
+from trade_mcp.venues.exchange_budget import Budget, Purpose
+from trade_mcp.venues.exchange_calls import COUNTERS, Calls
 from trade_mcp.venues.exchange_connection import Connection
 from trade_mcp.venues.exchange_errors import ADDRESS_HINT, NETWORK, NotJson, told, wait_asked
 from trade_mcp.venues.exchange_markets import DOUBTED_AGE, MAX_AGE, Markets, kept_markets
@@ -35,6 +36,7 @@ HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 TIMEOUT_S = 10.0  # of every request
 RECEIVE_WINDOW_S = 5.0  # an exchange refuses a signed request that is older when it arrives, where it can
 CLOCK_EVERY_S = 3600.0
+PATIENCE_S = 40.0  # of a program that starts; one that looks again and again comes back instead
 WEIGHT_HEADERS = {"binance": "X-MBX-USED-WEIGHT-1M"}
 WEIGHT_LIMITS = {"binance": 6000}  # per minute, until the exchange's own metadata says it
 TIME_CODES = {  # of a request refused for its time or nonce alone, before anything was done
@@ -71,7 +73,10 @@ OWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "unifiedMarginStatus": 6,
     },
 }
-CONTRACTS_ONLY: Mapping[str, Sequence[str]] = {"bybit": ("fetchTradingFees",)}  # ccxt says it can, and cannot for spot
+NOT_ASKED: Mapping[str, Sequence[str]] = {
+    "bybit": ("fetchTradingFees",),  # ccxt says it can, and cannot for spot
+    "kraken": ("fetchTradingFee",),  # a call for each symbol; its list has the fees of an account that traded little
+}
 PEM = "-----BEGIN"
 
 log = structlog.get_logger(__name__)
@@ -99,6 +104,7 @@ class Exchange:
         self.name, self.url, self.sandbox = checked_name(name), url, sandbox
         self.has_key = bool(key and secret)
         self.clock = clock
+        self.patience_s = PATIENCE_S  # how long a call waits for the exchange's count of them to fall
         self.offset_ms = 0  # our clock minus the exchange's
         if secret.startswith(PEM):  # an environment file has no lines of its own
             secret = secret.replace("\\n", "\n")
@@ -109,8 +115,11 @@ class Exchange:
         self._markets_last = MAX_AGE  # how old the list may be
         where = "-sandbox" if sandbox else f"-{hashlib.sha256(url.encode()).hexdigest()[:8]}" if url else ""
         self._file = folder / "markets" / f"{name}{where}.json"
-        counter = COUNTERS.get(name) if self.has_key else None
-        self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name), counter=counter)
+        calls = None
+        if self.has_key and (counter := COUNTERS.get(name)) is not None:
+            of_key = hashlib.sha256(f"{self._file} {key}".encode()).hexdigest()[:8]
+            calls = Calls(counter, self._file.with_suffix(f".{of_key}.calls"), clock)
+        self.budget = Budget(clock, header=WEIGHT_HEADERS.get(name), limit=WEIGHT_LIMITS.get(name), calls=calls)
         self._nonce = Nonce(clock)
         self.reads, self.entries, self.exits = (self._client() for _ in range(3))
         self._clients = {
@@ -136,12 +145,10 @@ class Exchange:
             raise
 
     def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:
-        if pause_s := self.budget.pause_s(purpose, method):
-            time.sleep(pause_s)
-        self.budget.check(purpose, self.name, method)
+        self.budget.check(purpose, self.name)
         if purpose is Purpose.ACCOUNT:
             self.check_clock()
-        self.budget.spend(purpose, method)
+        self._take(purpose, method)
         send = partial(getattr(self._clients[purpose], method), *args, **given)
         try:
             return self._sent(send, doing)
@@ -152,6 +159,17 @@ class Exchange:
                 raise
         self.measure_clock()
         return self._sent(send, doing)
+
+    def _take(self, purpose: Purpose, method: str) -> None:
+        """Wait until the exchange's count of our calls allows one more. Raises VenueUnreachable where that is long."""
+        began = self.clock.boot()
+        while pause_s := self.budget.take(purpose, method):
+            if self.clock.boot() - began + pause_s > self.patience_s:
+                raise VenueUnreachable(
+                    f"{self.name} takes no more calls of this key for {pause_s:.0f} s; nothing was sent",
+                    hint="orders and cancels go on; a higher tier there may call more often, or ask for fewer symbols",
+                )
+            time.sleep(pause_s)
 
     def _sent(self, send: Callable[[], Any], doing: str) -> Any:
         began = self.clock.boot()
@@ -320,7 +338,7 @@ class Exchange:
         client.incrementing_nonce = self._nonce.rise
         client.number = str  # exact: what ccxt parses stays the text that the exchange sent
         client.has["fetchCurrencies"] = False  # a private request that tells us nothing
-        client.has |= dict.fromkeys(CONTRACTS_ONLY.get(self.name, ()), False)
+        client.has |= dict.fromkeys(NOT_ASKED.get(self.name, ()), False)
         if self.sandbox:
             if not client.urls.get("test"):
                 raise BadConfig(f"{self.name} has no sandbox", hint="set desk.sandbox = false, or another exchange")

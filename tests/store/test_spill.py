@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from trade_mcp.domain import events as e
+from trade_mcp.domain.errors import LedgerError
 from trade_mcp.store.spill import ROOM, Spill
 
 FILES = 40
@@ -45,3 +48,28 @@ def test_of_two_processes_that_make_it_at_once_the_second_takes_nothing_from_the
     for number in range(FILES):
         assert Spill(tmp_path / str(number)).pending() == [e.Alarm(f"kept {number}")]
     assert {file.stat().st_size for file in tmp_path.iterdir()} == {ROOM}, "and nothing half made stays"
+
+
+@pytest.mark.parametrize("rest", ["{", '{"kind":"alarm","text":"a line that was longer than the next"'])
+def test_what_is_written_after_a_line_that_was_cut_off_is_read_again(tmp_path: Path, rest: str) -> None:
+    spill = Spill(tmp_path / "spill")
+    spill.write([e.Alarm("whole")])
+    spill._put(len(spill._text()), rest.encode())
+    spill.write([e.Alarm("next")])
+    assert spill.pending() == [e.Alarm("whole"), e.Alarm("next")]
+
+
+def test_a_file_that_was_taken_away_is_made_again(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill")
+    (tmp_path / "spill").unlink()
+    assert spill.pending() == []
+    spill.write([e.Alarm("next")])
+    assert spill.pending() == [e.Alarm("next")] and (tmp_path / "spill").stat().st_size == ROOM
+
+
+def test_a_damaged_line_is_said_with_what_to_do(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill")
+    spill._put(0, b"no event\n")
+    with pytest.raises(LedgerError, match="damaged") as said:
+        spill.pending()
+    assert "move the file away" in said.value.hint

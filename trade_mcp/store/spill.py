@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from trade_mcp.domain import events as e
+from trade_mcp.domain.errors import LedgerError
 
 ROOM = 256 * 1024  # bytes, made at the start; an intent takes about one kilobyte
 
@@ -25,15 +26,25 @@ class Spill:
     def write(self, events: list[e.Event]) -> None:
         """Keep ``events``, on the disk when this returns. Raises OSError, also when there is no room left."""
         text = "".join(f"{e.encode(event)}\n" for event in events).encode()
-        used = len(self._text())
+        kept = self._text()
+        used = kept.rfind(b"\n") + 1
         if used + len(text) >= ROOM:
             raise OSError(f"{self._path} is full")
-        self._put(used, text)
+        self._put(used, text.ljust(len(kept) - used, b"\x00"))  # nothing stays of a line that was cut off
 
     def pending(self) -> list[e.Event]:
-        """What was kept and is not in the ledger yet, oldest first. A line that was cut off says nothing."""
+        """What was kept and is not in the ledger yet, oldest first. A line that was cut off says nothing.
+
+        Raises LedgerError for a line that cannot be read: nobody knows what left.
+        """
         whole, _, _ = self._text().rpartition(b"\n")
-        return [e.decode(line.decode()) for line in whole.split(b"\n") if line]
+        try:
+            return [e.decode(line.decode()) for line in whole.split(b"\n") if line]
+        except ValueError as error:
+            raise LedgerError(
+                f"{self._path} is damaged: what left while the ledger could not be written is not known",
+                hint="look at the exchange for a sale that the book does not have, then move the file away",
+            ) from error
 
     def clear(self) -> None:
         """All of it is in the ledger."""
@@ -49,8 +60,12 @@ class Spill:
                 os.link(file.name, self._path)
 
     def _text(self) -> bytes:
-        with self._path.open("rb") as file:
-            return file.read(ROOM).partition(b"\x00")[0]
+        try:
+            with self._path.open("rb") as file:
+                return file.read(ROOM).partition(b"\x00")[0]
+        except FileNotFoundError:
+            self._make_room()  # somebody took it away
+            return b""
 
     def _put(self, at: int, content: bytes) -> None:
         handle = os.open(self._path, os.O_WRONLY)

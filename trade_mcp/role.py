@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trade_mcp.store.leases import Lease
 
 TTL_S = 5.0  # real seconds: how long a silent holder keeps its role, so the longest a take-over waits
+ROUND_S = 60.0  # a round that lasts longer keeps its role no more
 BEAT_EVERY_S = 1.0
 STANDBY_BEAT_S = 5.0
 RECENT_S = 60.0  # for so long a failure that is over still counts as a problem
@@ -31,13 +32,13 @@ class Role:
     def __init__(self, app: "App", name: str, *, beat: str):
         self._app, self._name, self._beat = app, name, beat
         self._lease: Lease | None = None
-        self._renew_at = self._beat_at = 0.0
+        self._renew_at = self._beat_at = self._began = 0.0
         self._failures, self._error, self._failed_at, self._logged_at = 0, "", 0.0, 0.0
         self.log = logs.get_logger(beat)
 
     def hold(self) -> "Lease | None":
         """The lease, taken or renewed in time; None while another process holds it."""
-        now = self._app.clock.boot()
+        now = self._began = self._app.clock.boot()
         if self._lease is None:
             self._lease = self._app.leases.take(self._name, TTL_S)
             if self._lease is not None:
@@ -52,6 +53,28 @@ class Role:
             self._beat_at = now + STANDBY_BEAT_S
             self._app.heartbeats.beat(self._standby, {})
         return self._lease
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """While the block runs, the role stays ours though a round takes longer than it is given for: a request that
+        hangs would hand it to another process, which hangs at the same request, and to and fro.
+        """
+        stop = threading.Event()
+
+        def keep() -> None:
+            while not stop.wait(TTL_S / 3):
+                lease = self._lease
+                if lease is not None and self._app.clock.boot() - self._began < ROUND_S:
+                    with suppress(TradeError):  # lost, or nothing can be written: the next round finds out
+                        self._app.leases.renew(lease)
+
+        thread = threading.Thread(target=keep, name=f"{self._beat} keeper")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def _renewed(self, lease: "Lease") -> bool:
         """Whether the role is still ours. While the ledger cannot be written, it is as long as nobody took it."""

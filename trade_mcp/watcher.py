@@ -44,8 +44,9 @@ def watching(app: "App", stop: threading.Event, *, host: str) -> None:
     """Rounds of the watcher until ``stop``; standing by while another process holds the role."""
     role = Role(app, "watch", beat="watch")
     try:
-        while not stop.wait(EVERY_S if _round(app, role, host) else STANDBY_S):
-            pass
+        with role.kept():
+            while not stop.wait(EVERY_S if _round(app, role, host) else STANDBY_S):
+                pass
     finally:
         role.release()
 

@@ -1,0 +1,46 @@
+"""What could take the stop away that the desk watches, sell at it twice, or sell at a price that is none."""
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from desk.test_watched_stops import bought, on_watch, quiet, sales
+from faults.test_exits import _quoted
+from server.serving import until
+from trade_mcp import role
+from trade_mcp.app import App
+from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.watcher import watching
+
+__all__ = ["on_watch", "quiet"]
+Stage = Callable[..., App]
+
+
+@pytest.mark.parametrize("watchers", [1, 2])
+def test_a_request_that_hangs_for_longer_than_a_role_lasts_keeps_nobody_from_the_stop(
+    on_watch: Stage, monkeypatch: pytest.MonkeyPatch, watchers: int
+) -> None:
+    monkeypatch.setattr(role, "TTL_S", 0.4)
+    app = bought(on_watch())
+    desks = [app, *(on_watch() for _ in range(watchers - 1))]
+    stop = threading.Event()
+
+    def hangs(_: str) -> Any:
+        stop.wait(1.2)
+        raise VenueUnreachable("no answer")
+
+    for one in desks:
+        one.market.quote = _quoted(one, D(95))  # type: ignore[method-assign]
+        monkeypatch.setattr(one.venue, "reports_since", hangs)
+    threads = [threading.Thread(target=watching, args=(one, stop), kwargs={"host": "test"}) for one in desks]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: sales(app) == ["a-stop-1"])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

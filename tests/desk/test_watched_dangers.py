@@ -7,16 +7,31 @@ from typing import Any
 
 import pytest
 
-from desk.test_watched_stops import bought, on_watch, quiet, sales
+from desk.stage import BTC, watched
+from desk.test_watched_stops import bought, on_watch, quiet, sales, sold_once
 from faults.test_exits import _quoted
 from server.serving import until
 from trade_mcp import role
 from trade_mcp.app import App
 from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.watcher import watching
 
 __all__ = ["on_watch", "quiet"]
 Stage = Callable[..., App]
+
+
+@pytest.mark.parametrize("size", ["1", "0.4"])
+def test_a_sale_that_would_rest_beside_the_stop_is_refused(on_watch: Stage, size: str) -> None:
+    app = bought(on_watch())
+    sale = OrderRequest(
+        order_id="rests", symbol=BTC, side=Side.SELL, type=OrderType.LIMIT, size=D(size), limit_price=D(105)
+    )
+    receipt = app.gate.submit(sale, Source.MODEL)
+    assert receipt.refused and [verdict.rule for verdict in receipt.failed] == ["holdings"]
+    app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
+    watched(app)
+    sold_once(app)
 
 
 @pytest.mark.parametrize("watchers", [1, 2])

@@ -13,7 +13,7 @@ from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.exits import ExitPlan, Levels
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.market import Quote
-from trade_mcp.domain.order import Order, Side
+from trade_mcp.domain.order import Order, OrderType, Side
 from trade_mcp.risk.clusters import Correlations
 from trade_mcp.risk.standing import Standing, loss, sound, standing, stop_at
 
@@ -226,7 +226,13 @@ def _sound_quote(quote: Quote | None) -> Quote | None:
 
 
 def _selling(book: Book, order: Order, replacing: Collection[str]) -> Decimal:
-    """What live sells of the symbol may still take; legs of one group once, replaced orders not at all."""
+    """What live sells of the symbol may still take; legs of one group once, replaced orders not at all.
+
+    A stop that the desk watches sells all that is held, as one that rests does: what rests beside it would keep it from
+    that.
+    """
+    if book.stops_watched and order.type is not OrderType.MARKET and order.symbol in book.with_stops:
+        return book.position(order.symbol).size
     groups: dict[str, Decimal] = {}
     for other in book.orders.values():
         if other.side is not Side.SELL or other.symbol != order.symbol or other.order_id in replacing:

@@ -2,23 +2,29 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
-from desk.stage import BTC, watched
+from desk.stage import BTC, STEP, WARM, buy, flat, watched
 from desk.test_watched_stops import bought, on_watch, quiet, sales, sold_once
 from faults.test_exits import _quoted
 from server.serving import until
 from trade_mcp import role
 from trade_mcp.app import App
+from trade_mcp.desk.watched import OLD_PRICE
+from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.watcher import watching
 
 __all__ = ["on_watch", "quiet"]
 Stage = Callable[..., App]
+TRAIL = ExitPlan(trail=Distance(fraction=D("0.02")))
+RISE = [*flat(WARM + 1), (100, 110, 100, 110), *flat(30, 110)]
 
 
 @pytest.mark.parametrize("size", ["1", "0.4"])
@@ -32,6 +38,22 @@ def test_a_sale_that_would_rest_beside_the_stop_is_refused(on_watch: Stage, size
     app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
     watched(app)
     sold_once(app)
+
+
+def test_a_price_that_stood_still_while_bars_raised_the_trail_sells_nothing(
+    on_watch: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = bought_with(on_watch(RISE), TRAIL)
+    seen = app.feed.quote(BTC, now=app.clock.market())
+    with monkeypatch.context() as frozen:
+        frozen.setattr(app.feed, "quote", lambda symbol, *, now: seen)
+        for _ in range(3):
+            later(app)
+        level = app.log.refresh().position(BTC).levels.stop_price
+        assert level is not None and level > seen.bid
+        assert sales(app) == [] and f"{BTC} has no live stop: {OLD_PRICE}" in app.health().failing
+    watched(app)
+    assert sales(app) == [] and app.health().unprotected == ()
 
 
 @pytest.mark.parametrize("watchers", [1, 2])
@@ -59,3 +81,14 @@ def test_a_request_that_hangs_for_longer_than_a_role_lasts_keeps_nobody_from_the
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def bought_with(app: App, plan: ExitPlan) -> App:
+    assert app.gate.submit(buy(exits=plan), Source.MODEL).outcome == "placed"
+    return app
+
+
+def later(app: App) -> None:
+    app.clock.advance_to(app.clock.market() + STEP + timedelta(seconds=1))
+    app.heartbeats.beat("watch", {})
+    app.watch.step()

@@ -16,9 +16,10 @@ from msgspec import Struct, structs
 from trade_mcp.desk.judge import Judge
 from trade_mcp.desk.market import Market
 from trade_mcp.desk.send import SEND_WITHIN, Sender
+from trade_mcp.desk.watched import REACHED, trouble
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.distances import Distance
-from trade_mcp.domain.errors import FeedError, UnknownSymbol
+from trade_mcp.domain.errors import FeedError
 from trade_mcp.domain.events import Alarm, DustBooked, OrderCancelling, OrderPending, OrderRefused
 from trade_mcp.domain.instrument import ZERO, Instrument
 from trade_mcp.domain.order import EXIT_ROLES, Order, OrderRequest, OrderType, Role, Side, Source, Status
@@ -182,15 +183,12 @@ class Exits:
         return (stop is not None and bid <= stop) or (target is not None and bid >= target)
 
     def _watched(self, book: Book, symbol: str) -> Armed:
-        """Whether the price is at the stop that cannot rest. Without a price nothing is known, and nothing sold."""
+        """Whether the price is at the stop that cannot rest. Without one of now nothing is known, and nothing sold."""
         if symbol not in book.with_stops:
             return Armed.NONE
-        stop = book.position(symbol).levels.stop_price
+        now, most_s = self._clock.market(), self._judge.policy(book).max_quote_age_s
+        there = trouble(book, symbol, self._market.quote, now=now, most_s=most_s) == REACHED
         unsold = free_size(book, symbol, self._market.instrument(symbol)) > 0
-        try:
-            there = stop is not None and self._market.quote(symbol).bid <= stop
-        except (FeedError, UnknownSymbol):
-            there = False
         return Armed.REACHED if there and unsold else Armed.WATCHED
 
     def _note_dust(self, ledger: Ledger, symbol: str, position: Position) -> None:

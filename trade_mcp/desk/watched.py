@@ -19,17 +19,21 @@ def unwatched(book: Book, quote: Callable[[str], Quote], *, now: datetime, most_
     """
     found = {}
     for symbol in book.with_stops:
-        if why := _why(book, symbol, quote, now=now, most_s=most_s):
+        if why := trouble(book, symbol, quote, now=now, most_s=most_s):
             found[symbol] = why
     return found
 
 
-def _why(book: Book, symbol: str, quote: Callable[[str], Quote], *, now: datetime, most_s: float) -> str:
+def trouble(book: Book, symbol: str, quote: Callable[[str], Quote], *, now: datetime, most_s: float) -> str:
+    """Why the stop of ``symbol`` protects nothing now; "" if it does. `REACHED`: it is to be sold.
+
+    A price that stands still is none: while it did, bars may have raised a trail above it.
+    """
     try:
         seen = quote(symbol)
     except (FeedError, UnknownSymbol):
         return NO_PRICE
+    if seen.overdue_s(now) > most_s:
+        return OLD_PRICE
     stop = book.position(symbol).levels.stop_price
-    if stop is not None and seen.bid <= stop:
-        return REACHED
-    return OLD_PRICE if seen.overdue_s(now) > most_s else ""
+    return REACHED if stop is not None and seen.bid <= stop else ""

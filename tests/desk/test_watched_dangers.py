@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from desk.stage import BTC, STEP, WARM, buy, flat, watched
+from desk.stage import BTC, ETH, STEP, WARM, buy, flat, watched
 from desk.test_watched_stops import bought, on_watch, quiet, sales, sold_once
 from faults.test_exits import _quoted
 from server.serving import until
@@ -16,7 +16,7 @@ from trade_mcp import role
 from trade_mcp.app import App
 from trade_mcp.desk.watched import OLD_PRICE
 from trade_mcp.domain.distances import Distance
-from trade_mcp.domain.errors import VenueUnreachable
+from trade_mcp.domain.errors import FeedError, NoPrice, VenueUnreachable
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.order import OrderRequest, OrderType, Side, Source
 from trade_mcp.watcher import watching
@@ -54,6 +54,26 @@ def test_a_price_that_stood_still_while_bars_raised_the_trail_sells_nothing(
         assert sales(app) == [] and f"{BTC} has no live stop: {OLD_PRICE}" in app.health().failing
     watched(app)
     assert sales(app) == [] and app.health().unprotected == ()
+
+
+@pytest.mark.parametrize("failure", [NoPrice("none"), FeedError("refused")])
+def test_bars_that_cannot_be_had_keep_no_other_trail_from_rising(
+    on_watch: Stage, monkeypatch: pytest.MonkeyPatch, failure: FeedError
+) -> None:
+    app = on_watch(flat(300), eth=RISE)
+    for order_id, symbol in (("a", BTC), ("b", ETH)):
+        assert app.gate.submit(buy(order_id, "0.5", symbol, exits=TRAIL), Source.MODEL).outcome == "placed"
+    bars = app.feed.bars
+
+    def but_one(symbol: str, **more: Any) -> Any:
+        if symbol == BTC:
+            raise failure
+        return bars(symbol, **more)
+
+    monkeypatch.setattr(app.feed, "bars", but_one)
+    for _ in range(3):
+        later(app)
+    assert app.log.refresh().position(ETH).levels.peak == 110
 
 
 @pytest.mark.parametrize("watchers", [1, 2])

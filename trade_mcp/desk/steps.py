@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable
 import structlog
 from msgspec import Struct
 
-from trade_mcp.domain.errors import LeaseLost, LedgerBusy, LedgerUnwritable, OddAnswer, VenueRejected, VenueUnreachable
+from trade_mcp.domain.errors import (
+    FeedError,
+    LeaseLost,
+    LedgerBusy,
+    LedgerUnwritable,
+    OddAnswer,
+    VenueRejected,
+    VenueUnreachable,
+)
 
 type NamedStep = tuple[str, Callable[[], object]]
 
@@ -34,7 +42,8 @@ def for_each[T](things: Iterable[T], act: Callable[[T], object]) -> None:
         except (LeaseLost, LedgerBusy, LedgerUnwritable):
             raise
         except Exception as failure:
-            if isinstance(failure, VenueUnreachable) and not isinstance(failure, OddAnswer):
+            said = failure.__cause__ if isinstance(failure, FeedError) else failure
+            if isinstance(said, VenueUnreachable) and not isinstance(said, OddAnswer):
                 raise
             failed = failed or failure
     if failed is not None:

@@ -13,12 +13,13 @@ from trade_mcp.desk.market import Market
 from trade_mcp.desk.marks import Marks
 from trade_mcp.desk.proposals import Proposals
 from trade_mcp.desk.reconcile import Reconcile
-from trade_mcp.desk.steps import NamedStep, Step, all_of, run_steps
+from trade_mcp.desk.steps import NamedStep, Step, all_of, for_each, run_steps
 from trade_mcp.desk.watched import unwatched
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import LeaseLost
 from trade_mcp.domain.events import PeakRaised
 from trade_mcp.domain.order import EXIT_ROLES
+from trade_mcp.domain.position import Position
 from trade_mcp.ports import Clock, Feed, Rests
 from trade_mcp.store.leases import Lease
 from trade_mcp.store.log import Log
@@ -114,23 +115,25 @@ class Watch:
 
     def _raise_peaks(self, lease: Lease | None) -> None:
         """Raise the best price of positions that follow it, by the bars since the last look, and since the entry."""
-        now = self._clock.market()
-        for symbol, position in list(self._log.refresh().positions.items()):
-            if not position.levels.follows or position.opened_at is None:
-                continue
-            start = position.levels.since or position.opened_at
-            after = max(self._peaks_until.get(symbol, start), start)
-            known = self._feed.known_until(symbol, self._feed.timeframe, now=now)
-            bars = self._feed.bars(symbol, after=after, until=known)
-            self._peaks_until[symbol] = known
-            # The bar of the entry counts by its close only: its high may lie before the fill.
-            best = max((b.high if b.open_at >= start else b.close for b in bars), default=None)
-            if best is None or (position.levels.peak is not None and best <= position.levels.peak):
-                continue
-            with self._log.writing(lease) as ledger:
-                now_held = ledger.book.position(symbol)
-                if (now_held.opened_at, now_held.levels.since) == (position.opened_at, position.levels.since):
-                    ledger.append(PeakRaised(symbol, best))
+        held = list(self._log.refresh().positions.items())
+        for_each(held, lambda one: self._raise_peak(*one, lease))
+
+    def _raise_peak(self, symbol: str, position: Position, lease: Lease | None) -> None:
+        if not position.levels.follows or position.opened_at is None:
+            return
+        start = position.levels.since or position.opened_at
+        after = max(self._peaks_until.get(symbol, start), start)
+        known = self._feed.known_until(symbol, self._feed.timeframe, now=self._clock.market())
+        bars = self._feed.bars(symbol, after=after, until=known)
+        self._peaks_until[symbol] = known
+        # The bar of the entry counts by its close only: its high may lie before the fill.
+        best = max((b.high if b.open_at >= start else b.close for b in bars), default=None)
+        if best is None or (position.levels.peak is not None and best <= position.levels.peak):
+            return
+        with self._log.writing(lease) as ledger:
+            now_held = ledger.book.position(symbol)
+            if (now_held.opened_at, now_held.levels.since) == (position.opened_at, position.levels.since):
+                ledger.append(PeakRaised(symbol, best))
 
     def _protect_all(self, lease: Lease | None) -> None:
         book = self._log.refresh()

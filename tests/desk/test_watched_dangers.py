@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from desk.stage import BTC, ETH, STEP, WARM, buy, flat, watched
-from desk.test_watched_stops import bought, on_watch, quiet, sales, sold_once
+from desk.test_watched_stops import at_the_venue, bought, on_watch, quiet, sales, sold_once
 from faults.test_exits import _quoted
 from server.serving import until
 from trade_mcp import role
@@ -74,6 +74,40 @@ def test_bars_that_cannot_be_had_keep_no_other_trail_from_rising(
     for _ in range(3):
         later(app)
     assert app.log.refresh().position(ETH).levels.peak == 110
+
+
+@pytest.mark.parametrize("moment", ["before it is written", "after it was written"])
+def test_a_sale_that_leaves_without_ink_beside_a_close_sells_no_coin_twice(
+    on_watch: Stage, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    own = {"holdings": {"BTC": "5"}}  # what is not the desk's could be sold by mistake
+    app, watcher = bought(on_watch(paper=own)), on_watch(paper=own)
+    lease = watcher.leases.take("watch", 600)
+    assert lease is not None
+    watcher.log.refresh()
+    left, fit, asked = app.gate.inkless.left, app.gate._protection._fit, []
+
+    def leaves() -> None:  # the watcher could not write a moment ago
+        watcher.gate.inkless.sell(BTC, name="stop", why="the price is there", lease=lease)
+
+    def looked(symbol: str) -> bool:
+        found = left(symbol)
+        if not asked:
+            asked.append(symbol)
+            leaves()
+        return found
+
+    def fits(*given: Any) -> bool:
+        leaves()
+        return fit(*given)
+
+    if moment == "before it is written":
+        monkeypatch.setattr(app.gate.inkless, "left", looked)
+    else:
+        monkeypatch.setattr(app.gate._protection, "_fit", fits)
+    app.gate.close(BTC, D(1), Source.MODEL, reason="now", order_id="c")
+    assert sum(filled for _, filled in at_the_venue(app)) <= 1
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("watchers", [1, 2])

@@ -62,6 +62,8 @@ class Inkless:
             for leg in legs
         ]
         self._spill.write([*intents, e.OrderPending(order, tuple(verdict.rule for verdict in verdicts))])
+        if free_size(self._log.refresh(), symbol, view.instrument) < order.size:
+            return  # there was ink for somebody else's sale: whoever writes looks at the spill before it sends, too
         self._sender.without_ink(order, legs, lease=lease)
 
     def import_spill(self, lease: Lease | None = None) -> None:

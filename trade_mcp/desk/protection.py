@@ -28,6 +28,8 @@ MARKET_ONLY = {
     Armed.REFUSED: "its stop was refused",
     Armed.OVERDUE: "its stop was reached and did not sell in time",
 }
+UNWRITTEN = "a sale left without being written down; that comes first"
+UNCANCELLED = "its exits could not be cancelled in time"
 LONGEST_PAUSE_S = 30.0  # real time between two tries to protect a position whose exits fail
 
 
@@ -85,12 +87,12 @@ class Protection:
     ) -> Receipt:
         """Sell at the market. The journaled close fences the exits before they are cancelled; then it is sent."""
         symbol = request.symbol
-        if self._inkless.left(symbol):
-            return Receipt("nothing", f"a sale of {symbol} left without being written down; that comes first")
         view = self._judge.view(self._log.refresh(), symbol)
         with self._log.writing(lease) as ledger:
             if known := ledger.order(request.order_id):
                 return receipt_of(known, request)
+            if self._inkless.left(symbol):
+                return Receipt("nothing", f"{symbol}: {UNWRITTEN}")
             self._asking.asked_before(ledger, request)  # an id that stands for a waiting entry is not free for a sale
             order = self._drafts.order(request, source, quote=view.quote)
             position = ledger.book.position(symbol)
@@ -119,7 +121,8 @@ class Protection:
         return placed(self._log, order, verdicts)
 
     def _fit(self, close: Order, replaced: list[Order], lease: Lease | None) -> bool:
-        """Whether ``close`` may be sent now: the exits it replaces are gone, and its size is what is still held.
+        """Whether ``close`` may be sent now: the exits it replaces are gone, nothing left without ink meanwhile, and
+        its size is what is still held.
 
         Exits that somebody armed since are no hindrance: they are sized beside the close.
         """
@@ -128,11 +131,10 @@ class Protection:
             now = ledger.order(close.order_id)
             if now is None or now.status is not Status.PENDING:
                 return False
-            if any(leg.order_id in ledger.book.orders for leg in replaced):
-                ended = structs.replace(
-                    now, status=Status.NEVER_PLACED, note="its exits could not be cancelled in time"
-                )
-                ledger.append(e.OrderEnded(ended))
+            in_time = all(leg.order_id not in ledger.book.orders for leg in replaced)
+            why = UNWRITTEN if self._inkless.left(close.symbol) else "" if in_time else UNCANCELLED
+            if why:
+                ledger.append(e.OrderEnded(structs.replace(now, status=Status.NEVER_PLACED, note=why)))
                 return False
             size = min(now.size, free_size(ledger.book, close.symbol, instrument, besides=now.order_id))
             if size <= 0:

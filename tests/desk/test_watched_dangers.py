@@ -7,6 +7,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from desk.stage import BTC, ETH, STEP, WARM, buy, flat, watched
 from desk.test_watched_stops import at_the_venue, bought, on_watch, quiet, sales, sold_once
@@ -135,6 +136,20 @@ def test_a_request_that_hangs_for_longer_than_a_role_lasts_keeps_nobody_from_the
         stop.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.parametrize("most", [{"max_size": D(1)}, {"max_notional": D(101)}])
+def test_what_is_too_much_for_one_order_is_sold_in_several(
+    on_watch: Stage, monkeypatch: pytest.MonkeyPatch, most: dict[str, D]
+) -> None:
+    app = on_watch()
+    small = structs.replace(app.market.instrument(BTC), **most)
+    monkeypatch.setattr(app.market, "_known", {**app.market._known, BTC: small})
+    for order_id, size in (("a", "1"), ("b", "0.5")):
+        assert app.gate.submit(buy(order_id, size), Source.MODEL).outcome == "placed"
+    app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
+    watched(app)
+    assert app.log.refresh().positions == {} and sales(app)[::-1] == ["a-stop-1", "a-stop-2"]
 
 
 def bought_with(app: App, plan: ExitPlan) -> App:

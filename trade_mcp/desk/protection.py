@@ -152,6 +152,8 @@ class Protection:
         with self._log.writing(lease) as ledger:
             position = ledger.book.positions.get(symbol)
             size = free_size(ledger.book, symbol, instrument)
+            if armed is Armed.REACHED:  # what was bought in several orders may be too much for one
+                size = min(size, instrument.round_size(min(instrument.max_size, instrument.max_notional / price)))
             if position is None or not instrument.sellable(size, price):
                 return armed  # what the venue would not take is not asked for again and again
             order_id = f"{position.entry_id}-{_name(armed)}-{ledger.last_revision(position.entry_id) + 1}"

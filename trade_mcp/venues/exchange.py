@@ -134,7 +134,8 @@ class Exchange:
 
         Raises VenueUnreachable or VenueRejected; FeedError where the purpose is prices. Nothing is sent beyond the
         budget. A request that was refused for its time, so was not executed, is sent once more with the clock set; one
-        that may go ``once`` is RefusedForTime then: whether it may still be sent is not known here.
+        that may go ``once`` is RefusedForTime then: whether it may still be sent is not known here. One that another
+        request of the key overtook was not executed either, and goes again at once, within a second.
         """
         try:
             return self._call(purpose, method, args, given, doing=doing or method.replace("_", " "), once=once)

@@ -8,9 +8,9 @@ asked by an id, the newest that ended until the exchange restarts; `order/histor
 day; pages are 20 orders (50 at most) or 50 executions (100 at most), with a cursor even on the last one.
 
 Assumed: a key without the right to trade is told 10005, before anything of the order is looked at; a post-only order
-that would match is taken and then cancelled; candles from a `start` are the first ones from there; asked by an id
-without times, the history answers however old the order is; what moves between an account's wallets is in the
-transaction log as TRANSFER_IN and TRANSFER_OUT. Money is moved here by the practice exchange's control port.
+that would match is taken and then cancelled; candles from a `start` are the first ones from there; the history and the
+executions without times are those of the last week, asked by an id, too; what moves between an account's wallets is in
+the transaction log as TRANSFER_IN and TRANSFER_OUT. Money is moved here by the practice exchange's control port.
 """
 
 import hashlib
@@ -313,7 +313,7 @@ class Bybit(Translator):
     def history(self, account: Account, asked: Asked) -> Json:
         """Of one order: nobody asks it for more."""
         fields, found = asked.fields, self._one(account, asked.fields)
-        start, end = span_of(fields, self.now) if "startTime" in fields else (0, self.now)
+        start, end = span_of(fields, self.now)
         ended = found is not None and found["orderStatus"] not in OPEN
         if not ended or not start <= int(found["createdTime"]) <= end:
             return self._paged([], fields)
@@ -325,10 +325,8 @@ class Bybit(Translator):
         start, end = span_of(fields, self.now)
         rows = self.private(account, "GET", "myTrades", symbol=fields["symbol"], limit=1000)
         found = [self._execution(row) for row in rows]
-        if "orderId" in fields:
-            found = [row for row in found if row["orderId"] == fields["orderId"]]
-        else:
-            found = [row for row in found if start <= int(row["execTime"]) <= end]
+        found = [row for row in found if fields.get("orderId") in (None, row["orderId"])]
+        found = [row for row in found if start <= int(row["execTime"]) <= end]
         return self._paged(found, fields, usual=50, most=100)
 
     def _paged(self, rows: list[Row], fields: Row, *, usual: int = 20, most: int = 50) -> Json:

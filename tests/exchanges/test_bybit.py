@@ -19,7 +19,6 @@ from trade_mcp.desk.reconcile import differences
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import (
     BadConfig,
-    HeardInPart,
     NotOurs,
     OddAnswer,
     RefusedForTime,
@@ -267,17 +266,32 @@ def test_what_ended_without_a_fill_is_forgotten_and_stops_nothing(there: Bybit, 
     assert found is not None and (found.status, found.filled) == (Status.CANCELLED, 0)
 
 
-def test_trades_without_their_order_wait_for_it(there: Bybit, venue: CcxtVenue, tmp_path: Path) -> None:
+def test_trades_without_their_order_are_booked_as_its_fills(there: Bybit, venue: CcxtVenue) -> None:
     _, cursor = venue.reports_since("")
     venue.submit((buy("a"),))
     nothing = Answer(told({"list": [], "nextPageCursor": ""}, 1))
     there.faults += [Fault(REALTIME, "answer", answer=nothing, count=2), Fault(HISTORY, "answer", answer=nothing)]
-    with pytest.raises(HeardInPart, match="no such order") as part:
-        venue.reports_since(cursor)
-    again = venue_at(there, tmp_path, there.accounts[venue.exchange.reads.apiKey])
-    (report,), _ = again.reports_since(part.value.cursor)
-    assert (report.order_id, report.status) == ("a", Status.FILLED)
-    again.close()
+    (report,), cursor = venue.reports_since(cursor)
+    assert (report.order_id, report.symbol, report.status) == ("a", BTC, Status.WORKING)
+    assert report.filled == sum(fill.size for fill in report.fills) == Decimal("0.5")
+    assert venue.reports_since(cursor)[0] == ()
+
+
+def test_what_filled_and_ended_long_ago_stops_nothing(there: Bybit, venue: CcxtVenue) -> None:
+    large = limit("a", size="250", price="101")
+    _, cursor = venue.reports_since("")
+    (placed,) = venue.submit((large,))
+    assert Decimal(0) < placed.filled < 250
+    venue.cancel(structs.replace(large, venue_id=placed.venue_id))
+    there.ahead_ms, there.restarted = 10 * DAYS_MS, True
+    venue.exchange.measure_clock()
+    old = structs.replace(large, real_at=large.real_at - timedelta(days=10), venue_id=placed.venue_id)
+    found = venue.order(old)
+    assert found is not None and found.status is Status.CANCELLED
+    assert sum(fill.size for fill in found.fills) == found.filled == placed.filled
+    (report,), cursor = venue.reports_since(cursor)
+    assert (report.order_id, report.filled) == ("a", placed.filled)
+    assert venue.reports_since(cursor)[0] == ()
 
 
 def test_nothing_is_lost_on_a_second_page(there: Bybit, venue: CcxtVenue, tmp_path: Path) -> None:

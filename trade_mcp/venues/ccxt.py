@@ -244,15 +244,26 @@ class CcxtVenue:
                 order_id = self.names.back(row.get("clientOrderId") or str(row["id"]))
                 if order_id in self.names.book():
                     raise
-                fills = tuple(self._fill(each, row, order_id) for each in trades or ())
-                return Report(
-                    order_id=order_id,
-                    venue_id=str(row["id"]),
-                    status=Status.WORKING,
-                    filled=sum((fill.size for fill in fills), Decimal(0)),
-                    fills=fills,
-                    symbol=row.get("symbol") or "",
-                )
+                return self._as_filled(row, order_id, trades or ())
+
+    def told_by_trades(self, venue_id: str, symbol: str, trades: Sequence[Row]) -> Report:
+        """An order that no list shows, not yet or not any more, as its ``trades`` tell of it: whether it ended is asked
+        for later.
+        """
+        with ccxt_reports.understood(f"the trades of {venue_id}"):
+            name = next(filter(None, _our_ids(trades[0]["info"])), venue_id)
+            return self._as_filled({"id": venue_id, "symbol": symbol}, self.names.back(name), trades)
+
+    def _as_filled(self, row: Row, order_id: str, trades: Iterable[Row]) -> Report:
+        fills = tuple(self._fill(each, row, order_id) for each in trades)
+        return Report(
+            order_id=order_id,
+            venue_id=str(row["id"]),
+            status=Status.WORKING,
+            filled=sum((fill.size for fill in fills), Decimal(0)),
+            fills=fills,
+            symbol=row.get("symbol") or "",
+        )
 
     # Placing
 
@@ -473,11 +484,13 @@ class CcxtVenue:
             return self.trades(symbol, purpose=purpose, orderId=venue_id)
         if self.can.dialect.lists_trades:
             return self._named_trades(row, purpose)
+        made = row.get("timestamp")
         if by := self.can.dialect.trades_of:
             listing = self.can.dialect.lists.get("trades")
             several = listing is not None and listing.symbols
-            return self.trades(symbol, since=None, purpose=purpose, **{by: [venue_id] if several else venue_id})
-        since = (row.get("timestamp") or 0) - SEARCHED_BACK_MS
+            since = made - SEARCHED_BACK_MS if made else None  # without a time, some tell of the last days alone
+            return self.trades(symbol, since=since, purpose=purpose, **{by: [venue_id] if several else venue_id})
+        since = (made or 0) - SEARCHED_BACK_MS
         rows = self.trades(symbol, since=since, purpose=purpose)
         return [each for each in rows if str(each.get("order")) == venue_id]
 

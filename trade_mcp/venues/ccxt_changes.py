@@ -104,12 +104,11 @@ class Changes:
         odd: VenueError | None = None
         for venue_id in changed:
             try:
-                row = rows.get(venue_id) or self._venue.row(venue_id, symbol)
-                if row is None and venue_id not in by_order:
-                    continue  # it ended without a fill, too long ago for the exchange to know it
-                if row is None:
-                    raise OddAnswer(f"{self._venue.name} tells of trades of {venue_id}, and of no such order")
-                reports.append(self._venue.listed(row, trades=by_order.get(venue_id, ())))
+                row, fresh = rows.get(venue_id) or self._venue.row(venue_id, symbol), by_order.get(venue_id, ())
+                if row is not None:
+                    reports.append(self._venue.listed(row, trades=fresh))
+                elif fresh:  # else it ended without a fill, too long ago for the exchange to know it
+                    reports.append(self._venue.told_by_trades(venue_id, symbol, fresh))
             except (VenueRejected, OddAnswer) as failure:
                 odd = odd or failure
         if odd is not None:

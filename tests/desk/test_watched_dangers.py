@@ -15,7 +15,7 @@ from faults.test_exits import _quoted
 from server.serving import until
 from trade_mcp import role
 from trade_mcp.app import App
-from trade_mcp.desk.watched import OLD_PRICE
+from trade_mcp.desk.watched import KEPT, OLD_PRICE
 from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import FeedError, NoPrice, VenueUnreachable
 from trade_mcp.domain.exits import ExitPlan
@@ -39,6 +39,20 @@ def test_a_sale_that_would_rest_beside_the_stop_is_refused(on_watch: Stage, size
     app.market.quote = _quoted(app, D(95))  # type: ignore[method-assign]
     watched(app)
     sold_once(app)
+
+
+def test_a_stop_that_is_set_behind_a_sale_that_rests_protects_nothing(on_watch: Stage) -> None:
+    app = on_watch(limits={"require_stop": False}, exits={"stop": "off", "target": "off"})
+    assert app.gate.submit(buy(size="0.1", exits=None), Source.MODEL).outcome == "placed"
+    sale = OrderRequest(
+        order_id="rests", symbol=BTC, side=Side.SELL, type=OrderType.LIMIT, size=D("0.1"), limit_price=D(105)
+    )
+    assert app.gate.submit(sale, Source.MODEL).outcome == "placed"
+    app.gate.set_exits(BTC, ExitPlan(stop=D(98)), Source.MODEL)
+    assert not app.portfolio().positions[0].protected
+    assert f"{BTC} has no live stop: {KEPT}" in app.health().failing
+    app.gate.cancel("rests", Source.MODEL, reason="in the way")
+    assert app.portfolio().positions[0].protected
 
 
 def test_a_price_that_stood_still_while_bars_raised_the_trail_sells_nothing(

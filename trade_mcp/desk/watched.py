@@ -6,11 +6,13 @@ from datetime import datetime
 from trade_mcp.domain.book import Book
 from trade_mcp.domain.errors import FeedError, UnknownSymbol
 from trade_mcp.domain.market import Quote
+from trade_mcp.domain.order import OrderType, Side
 
 NOBODY = "the desk watches it, and nobody does now"
 NO_PRICE = "the desk watches it, and its price is not known"
 OLD_PRICE = "the desk watches it, and there is no new price"
 REACHED = "the desk watches it, the price is there, and it is not sold yet"
+KEPT = "the desk watches it, and a sale that rests keeps its coins from it"
 
 
 def unwatched(book: Book, quote: Callable[[str], Quote], *, now: datetime, most_s: float) -> dict[str, str]:
@@ -36,4 +38,7 @@ def trouble(book: Book, symbol: str, quote: Callable[[str], Quote], *, now: date
     if seen.overdue_s(now) > most_s:
         return OLD_PRICE
     stop = book.position(symbol).levels.stop_price
-    return REACHED if stop is not None and seen.bid <= stop else ""
+    if stop is not None and seen.bid <= stop:
+        return REACHED
+    kept = any(order.side is Side.SELL and order.type is OrderType.LIMIT for order in book.live(symbol))
+    return KEPT if kept else ""

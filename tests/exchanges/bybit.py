@@ -9,8 +9,9 @@ day; pages are 20 orders (50 at most) or 50 executions (100 at most), with a cur
 
 Assumed: a key without the right to trade is told 10005, before anything of the order is looked at; a post-only order
 that would match is taken and then cancelled; candles from a `start` are the first ones from there; the history and the
-executions without times are those of the last week, asked by an id, too; what moves between an account's wallets is in
-the transaction log as TRANSFER_IN and TRANSFER_OUT. Money is moved here by the practice exchange's control port.
+executions without times are those of the last week, asked by an id, too (of executions its newest page says that an id
+makes the times count for nothing); what moves between an account's wallets is in the transaction log as TRANSFER_IN and
+TRANSFER_OUT. Money is moved here by the practice exchange's control port.
 """
 
 import hashlib

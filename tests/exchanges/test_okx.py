@@ -22,7 +22,7 @@ from trade_mcp.domain.distances import Distance
 from trade_mcp.domain.errors import BadConfig, OddAnswer, RefusedForTime, VenueRejected, VenueUnreachable
 from trade_mcp.domain.exits import ExitPlan
 from trade_mcp.domain.lifecycle import advance
-from trade_mcp.domain.order import Order, OrderRequest, Side, Source, Status, TimeInForce
+from trade_mcp.domain.order import Order, OrderRequest, Role, Side, Source, Status, TimeInForce
 from trade_mcp.feeds.ccxt import ccxt_feed
 from trade_mcp.settings import load_settings
 from trade_mcp.venues.ccxt import CcxtVenue
@@ -201,6 +201,16 @@ def test_too_many_requests_are_unknown_and_the_desk_waits_a_moment(there: Okx, v
             venue.balances()
         assert venue.exchange.budget.waiting_s <= 2.0
     assert held(there) == []
+
+
+def test_an_exit_waits_a_moment_instead_of_being_left_open(there: Okx, venue: CcxtVenue) -> None:
+    venue.submit((order("a", size="0.5"),))
+    there.faults.append(Fault("GET /api/v5/account/balance", "answer", answer=refused("50011", "Rate limit reached.")))
+    with pytest.raises(VenueUnreachable):
+        venue.balances()
+    venue.exchange.budget._wait_until -= 1.5  # so much of it has passed
+    (sold,) = venue.submit((order("b", Side.SELL, size="0.5", role=Role.CLOSE),))
+    assert (sold.status, sold.filled) == (Status.FILLED, Decimal("0.5"))
 
 
 def test_a_purchase_at_the_market_never_costs_more_than_was_reserved(there: Okx, venue: CcxtVenue) -> None:
@@ -485,6 +495,7 @@ def out(app: App) -> None:
     assert not list(book.live()) and differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_the_desk_buys_watches_its_exits_and_closes(market: Okx, tmp_path: Path) -> None:
     with desk(market, tmp_path, market.new_account()) as app:
         app.heartbeats.beat("watch", {})
@@ -503,6 +514,7 @@ def test_the_desk_buys_watches_its_exits_and_closes(market: Okx, tmp_path: Path)
         out(app)
 
 
+@pytest.mark.storm
 def test_the_desk_finds_out_about_lost_answers_and_doubles_nothing(market: Okx, tmp_path: Path) -> None:
     account = market.new_account()
     with desk(market, tmp_path, account) as app:

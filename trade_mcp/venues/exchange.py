@@ -47,6 +47,7 @@ TIME_CODES = {  # of a request refused for its time or nonce alone, before anyth
 }
 OVERTAKEN = "Invalidnonce"  # among those: another request of the key came first, and this one may go again at once
 AGAIN, AGAIN_S = 3, 1.0  # so often, and within that time
+SOON_S = 2.5  # an exit waits so long for an exchange that asked for silence; less than the venue's grace has to spare
 NTP_HINT = "if it stays: check this machine's time (NTP), and whether the network takes seconds"
 NONCE_HINT = f"set the key's nonce window to {WINDOW} at the exchange, and use this key for this desk alone"
 WHOLE_SECONDS = frozenset({"coinbase", "kraken"})  # exchanges that tell their time in those
@@ -146,6 +147,8 @@ class Exchange:
             raise
 
     def _call(self, purpose: Purpose, method: str, args: Any, given: Any, *, doing: str, once: bool) -> Any:
+        if purpose is Purpose.EXIT and (left := self.budget.waiting_s) <= SOON_S:
+            time.sleep(left)  # refused, it would stay open for as long as its answer might still come
         self.budget.check(purpose, self.name)
         if purpose is Purpose.ACCOUNT:
             self.check_clock()

@@ -50,6 +50,7 @@ def denials(app: App) -> list[str]:
     return [f"{one.act}: {one.why}" for one in history.events(app.engine, (Denied,)) if isinstance(one, Denied)]
 
 
+@pytest.mark.storm
 def test_a_live_desk_is_halted_until_a_person_arms_it_and_when_the_time_is_over(there: Live) -> None:
     with there.desk() as app:
         assert app.trading.now(app.log.refresh())[0] is TradingState.HALTED

@@ -129,6 +129,7 @@ def hung_up_on() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hung_up_on")
+@pytest.mark.storm
 def test_a_closed_terminal_leaves_nothing_running(tmp_path: Path) -> None:
     with running(tmp_path, "up", "--json", "--port", str(free_port())) as desk:
         until(lambda: len(desk.children()) == 4)

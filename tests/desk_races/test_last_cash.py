@@ -123,6 +123,7 @@ def used(book: Book) -> Decimal:
 
 
 @pytest.mark.parametrize("kind", ["market", "limit"])
+@pytest.mark.storm
 def test_of_two_that_race_for_the_last_cash_one_gets_it(racers: Racers, tmp_path: Path, kind: str) -> None:
     for turn in range(20):
         folder = desk(tmp_path, turn)

@@ -577,6 +577,7 @@ def out(app: App, order_id: str) -> None:
     assert differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_the_desk_buys_watches_its_exits_and_closes(market: Bybit, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
         assert isinstance(app.venue, CcxtVenue)

@@ -494,6 +494,7 @@ def closed(app: App, order_id: str) -> None:
     assert differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_the_desk_buys_and_closes_whether_answers_come_or_not(market: Coinbase, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
         app.heartbeats.beat("watch", {})

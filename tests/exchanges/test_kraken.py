@@ -558,6 +558,7 @@ def desk(there: Kraken, folder: Path) -> App:
     return app
 
 
+@pytest.mark.storm
 def test_the_desk_buys_its_stop_rests_and_it_closes(market: Kraken, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
         app.heartbeats.beat("watch", {})
@@ -582,6 +583,7 @@ def test_the_desk_buys_its_stop_rests_and_it_closes(market: Kraken, tmp_path: Pa
         assert differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_a_stop_whose_answer_is_lost_protects_once(market: Kraken, tmp_path: Path) -> None:
     with desk(market, tmp_path) as app:
         app.heartbeats.beat("watch", {})
@@ -600,6 +602,7 @@ def test_a_stop_whose_answer_is_lost_protects_once(market: Kraken, tmp_path: Pat
         assert differences(book, app.venue) == []
 
 
+@pytest.mark.storm
 def test_what_its_rounding_takes_is_written_down_and_is_no_break(
     market: Kraken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

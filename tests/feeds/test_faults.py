@@ -90,6 +90,7 @@ def test_fault_14_a_stream_that_goes_silent_is_found_by_the_price_it_misses(mark
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.storm
 def test_fault_15_a_stream_that_never_begins_is_told_and_rest_has_the_prices(
     market: Live, desk: Callable[..., App]
 ) -> None:

@@ -49,6 +49,7 @@ def served_fast(tmp_path: Path) -> Iterator[Served]:
         server.stop()
 
 
+@pytest.mark.storm
 def test_green_needs_a_watcher_and_a_loop_and_each_that_dies_is_said(tmp_path: Path, served_fast: Served) -> None:
     """The old page was green while nothing ran."""
     until(lambda: says(served_fast, "no loop is running"))

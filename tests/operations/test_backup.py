@@ -228,6 +228,7 @@ def older(folder: Path) -> None:
         assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
 
 
+@pytest.mark.storm
 def test_a_ledger_of_an_older_schema_is_backed_up_as_it_is_and_restored_at_head(copy: Path, tmp_path: Path) -> None:
     restored(copy, tmp_path / "desk")
     older(tmp_path / "old")

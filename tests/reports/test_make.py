@@ -49,6 +49,7 @@ def test_three_files_of_one_name_and_the_steps_to_them(want: Wanted, told: Story
     assert latest(told.engine) == made
 
 
+@pytest.mark.storm
 def test_the_candles_of_another_feed_are_not_those_of_the_ledger(want: Wanted) -> None:
     assert "the candles of this ledger's feed are not here" in make(want).summary
 

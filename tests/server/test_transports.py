@@ -27,6 +27,7 @@ def test_the_same_tools_over_http_in_both_eras(served: Served, mode: str) -> Non
         assert call("get_quotes")["quotes"]
 
 
+@pytest.mark.storm
 def test_a_client_goes_on_after_the_server_was_killed(served: Served) -> None:
     with connected(served.url) as call:
         placed = call("place_order", symbol="BTC/USDT", side="buy", notional="200", order_id="before")
@@ -90,6 +91,7 @@ def test_a_website_cannot_reach_the_desk(served: Served) -> None:
     assert ask(served, origin=f"http://localhost:{served.port}").status_code == 200
 
 
+@pytest.mark.storm
 def test_beyond_this_machine_only_the_token_gets_in(tmp_path: Path) -> None:
     server = Served(tmp_path, "--host", "0.0.0.0")
     try:

@@ -1,5 +1,6 @@
 """Kraken through unmodified ccxt: what may be lost, doubled or misread there, its nonces, prices, the whole desk."""
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -435,6 +436,18 @@ def test_nothing_is_lost_on_a_second_page(there: Kraken, venue: CcxtVenue, tmp_p
     fresh = venue_at(there, tmp_path, account_of(there))
     assert all(fresh.order(order(f"f{number}", size="0.5")) is not None for number in range(5))
     fresh.close()
+
+
+def test_a_symbol_without_trades_makes_no_look_longer(there: Kraken, venue: CcxtVenue) -> None:
+    _, cursor = venue.reports_since("")
+    venue.submit((order("a", size="0.5"),))
+    _, cursor = venue.reports_since(cursor)
+    hour_ago = {symbol: {**seen, "at": seen["at"] - 3_600_000} for symbol, seen in json.loads(cursor).items()}
+    (again,), cursor = venue.reports_since(json.dumps({**hour_ago, BTC: {"at": hour_ago[BTC]["at"]}}))
+    assert [fill.trade_id for fill in again.fills]
+    kept = {symbol: seen["at"] for symbol, seen in json.loads(cursor).items()}
+    assert kept["ETH/USDT"] == kept[BTC] > hour_ago[BTC]["at"]
+    assert venue.reports_since(cursor)[0] == ()
 
 
 def test_fills_of_one_order_over_many_pages(there: Kraken, venue: CcxtVenue) -> None:

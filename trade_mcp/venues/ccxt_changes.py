@@ -128,7 +128,7 @@ class Changes:
         if not self._venue.can.dialect.trade_ids:
             now, rows = self._now_ms(), asked.trades(symbol, since=seen.at - OVERLAP_MS)
             fresh = [row for row in rows if str(row["id"]) not in seen.ids and row["timestamp"] >= seen.at - OVERLAP_MS]
-            at = max([seen.at, *(row["timestamp"] for row in rows)])
+            at = max([seen.at, asked.newest, *(row["timestamp"] for row in rows)])
             if now - at > QUIET_MS:
                 at = now - OVERLAP_MS
             near = tuple(str(row["id"]) for row in rows if row["timestamp"] >= at - 2 * OVERLAP_MS)
@@ -164,6 +164,11 @@ class _Asked:
         if self._trades is None:
             self._trades = self._venue.trades(None, since=self._at - 2 * OVERLAP_MS)
         return [row for row in self._trades if row["symbol"] == symbol and row["timestamp"] >= since]
+
+    @property
+    def newest(self) -> int:
+        """The time (ms) of the newest trade read of the whole account: a quiet symbol's look goes on with the others'."""
+        return max((row["timestamp"] for row in self._trades or ()), default=0)
 
     def open_rows(self, symbol: str) -> list[Row]:
         if not self._venue.can.dialect.by_account:

@@ -167,7 +167,7 @@ class _Asked:
 
     @property
     def newest(self) -> int:
-        """The time (ms) of the newest trade read of the whole account: a quiet symbol's look goes on with the others'."""
+        """The time (ms) of the newest trade read of the whole account: a quiet symbol goes on with the others."""
         return max((row["timestamp"] for row in self._trades or ()), default=0)
 
     def open_rows(self, symbol: str) -> list[Row]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -243,6 +243,7 @@ anything = st.one_of(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(list(LIMITS)), anything, max_size=4))
 def test_any_table_is_a_policy_within_bounds_or_a_bad_config(mapping: dict[str, Any]) -> None:
     try:

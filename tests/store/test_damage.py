@@ -181,3 +181,11 @@ def test_who_only_reads_a_copy_with_its_write_ahead_log_leaves_both(path: Path, 
     after = folder_of(copy)
     assert {name: after[name] for name in before} == before
     engine.close()
+
+
+def test_damage_that_sqlite_cannot_put_into_words_is_told(path: Path) -> None:
+    """SQLite quotes the bytes it stumbled over, which are not always text."""
+    path.write_bytes(whole().replace(b"CREATE TABLE events", b"CREATE T\xff\xfe\xff\xfe events"))
+    for open_ in (open_engine, open_read_only):
+        with pytest.raises(LedgerError, match="cannot be read"):
+            open_(path)

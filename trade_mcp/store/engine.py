@@ -24,6 +24,7 @@ from trade_mcp.store.schema import (
     write_ahead_log,
 )
 
+DAMAGED = "nothing was written; check the disk, then trade-mcp verify"
 BUSY_S = 8.0  # real time a writer waits for others
 MEMORY = Path(":memory:")
 
@@ -273,5 +274,7 @@ def _spoken(path: Path) -> Iterator[None]:
         unwritable = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
         raise (LedgerUnwritable if unwritable else LedgerError)(
             f"the ledger at {path} failed: {error!s:.200}",
-            hint="nothing was written; check the disk, then trade-mcp verify",
+            hint=DAMAGED,
         ) from error
+    except UnicodeDecodeError as error:  # in SQLite's own words, about names that are damaged
+        raise LedgerError(f"the ledger at {path} failed: it holds text that is none", hint=DAMAGED) from error

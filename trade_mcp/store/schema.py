@@ -47,7 +47,7 @@ def revision(path: Path) -> str | None:
             found = None
             if application == APPLICATION_ID and "alembic_version" in tables:
                 found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite's words about damage are not always UTF-8
         if "not a database" in str(error):
             raise foreign(path, "not a SQLite database") from None
         raise LedgerError(f"{path} cannot be read: {error}", hint="check its permissions and the disk") from None

@@ -1,8 +1,8 @@
 """Cancel timer: the exchange's own dead man's switch, where it has one. It ends what rests there if we fall silent.
 
 It knows no difference between an entry and a stop. So it runs only while entries rest and nothing else does, neither a
-stop nor an order of another hand, and is stopped as soon as one rests: a position without its stop is worse than an
-entry that outlives us.
+stop nor an order of another hand, and is stopped before the stop of a new position is sent: a position without its stop
+is worse than an entry that outlives us.
 """
 
 from trade_mcp.domain.order import Role, Status
@@ -35,5 +35,9 @@ class CancelTimer:
 
     def _wanted(self) -> bool:
         book = self._log.refresh()
-        resting = [order for order in book.live() if order.status is not Status.PENDING]
-        return bool(resting) and not book.foreign and all(order.role is Role.ENTRY for order in resting)
+        live = list(book.live())
+        if book.foreign or any(order.role is not Role.ENTRY for order in live):
+            return False
+        if book.positions and not book.stops_watched:
+            return False  # a stop will rest
+        return any(order.status is not Status.PENDING for order in live)

@@ -77,10 +77,10 @@ class Watch:
             ("pending", self._reconcile.pending),
             ("audit", lambda: self._audit(lease)),
             ("peaks", lambda: self._raise_peaks(lease)),
+            ("timer", self._timer.step),  # stopped before a stop rests: should we die, it would cancel that too
             ("exits", lambda: self._protect_all(lease)),
             ("due", lambda: self._due.step(lease)),
             ("entries", lambda: self._gate.sweep_entries(lease)),
-            ("timer", self._timer.step),
             ("proposals", lambda: self._proposals.expire(lease)),
             ("equity", lambda: self._marks.step(lease)),
         )

@@ -52,7 +52,7 @@ class View(Struct, frozen=True, gc=False, kw_only=True):
     shown: Decimal | None = None  # the price at which a person approved this entry
 
 
-class Proposal(Struct, frozen=True, gc=False, kw_only=True):
+class Proposal(Struct, frozen=True, gc=False):
     """An order against the book, with everything the rules compare computed once. Money is in the quote currency."""
 
     kind: Kind
@@ -61,15 +61,11 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     symbol: str
     order: Order | None = None  # None: a change of levels
     who: str = CHAT  # whose limits per strategy it counts against: see `trader`
-    levels: Levels | None = None  # the new ones, of a change of levels
-    unsound: tuple[str, str] | None = None  # the field and text of a number that no rule may touch
     quote: Quote | None = None  # the view's, if it is a price at all
     price: Decimal | None = None  # the worst of quote, limit and trigger
     stop: Decimal | None = None  # where the stop would be, counted from ``price``
     spends: Decimal | None = None  # cash an entry may need, slippage and taker fee included
-    replacing: Collection[str] = ()  # ids of live orders that the order takes the place of
     held: Decimal = ZERO  # base units of the position
-    free: Decimal = ZERO  # of these, what no live sell takes; of a sell only
     now: Standing | None = None  # the book without this order
     equity: Decimal | None = None
     notional: Decimal | None = None
@@ -77,6 +73,10 @@ class Proposal(Struct, frozen=True, gc=False, kw_only=True):
     exposure: Decimal | None = None
     risk: Decimal | None = None  # loss of this order (or of the position, if levels change) at its stop
     heat: Decimal | None = None
+    free: Decimal = ZERO  # of ``held``, what no live sell takes; of a sell only
+    replacing: Collection[str] = ()  # ids of live orders that the order takes the place of
+    levels: Levels | None = None  # the new ones, of a change of levels
+    unsound: tuple[str, str] | None = None  # the field and text of a number that no rule may touch
 
     @property
     def exposure_after(self) -> Decimal | None:
@@ -125,25 +125,25 @@ def propose(book: Book, order: Order, view: View, *, replacing: Collection[str] 
         risk = loss(order.size, price, stop)
         position = now.notionals.get(order.symbol, ZERO) + notional
         exposure, heat = now.exposure + notional, now.heat + risk
-    return Proposal(
-        kind=Kind.ENTRY,
-        book=book,
-        view=view,
-        symbol=order.symbol,
-        order=order,
-        who=who,
-        quote=quote,
-        price=price,
-        stop=stop,
-        spends=spends,
-        held=held,
-        now=now,
-        equity=now.equity,
-        notional=notional,
-        position=position,
-        exposure=exposure,
-        risk=risk,
-        heat=heat,
+    return Proposal(  # asked at every order: by position, for names cost four times as much
+        Kind.ENTRY,
+        book,
+        view,
+        order.symbol,
+        order,
+        who,
+        quote,
+        price,
+        stop,
+        spends,
+        held,
+        now,
+        now.equity,
+        notional,
+        position,
+        exposure,
+        risk,
+        heat,
     )
 
 

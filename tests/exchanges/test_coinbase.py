@@ -102,6 +102,7 @@ def test_a_lost_answer_is_found_by_our_id_and_nothing_is_sent_again(
         Answer({"error": "internal_server_error"}, 500),
         Answer({"success": False, "error_response": {"error": "UNKNOWN_FAILURE_REASON", "message": ""}}),
         Answer({"success": False, "error_response": {"error": "DUPLICATE_CLIENT_ORDER_ID", "message": "known"}}),
+        Answer({"success": False, "error_response": {"error": "INTERNAL", "message": ""}}),
     ],
 )
 def test_what_is_no_clear_no_is_unknown(there: Coinbase, venue: CcxtVenue, answer: Answer) -> None:

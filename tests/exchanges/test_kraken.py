@@ -117,6 +117,8 @@ UNCLEAR = (
     error("EGeneral:Internal error[1]"),
     error("WGeneral:Slow"),
     error("EOrder:Duplicate order"),
+    error("EOrder:Internal error"),
+    error("EOrder:Temporarily unavailable"),
     error("EOrder:Rate limit exceeded"),
     error("EService:Market in cancel_only mode"),
     error("ENew:What nobody has heard of"),

@@ -214,7 +214,7 @@ def test_an_exit_waits_a_moment_instead_of_being_left_open(there: Okx, venue: Cc
 
 
 def test_a_purchase_at_the_market_never_costs_more_than_was_reserved(there: Okx, venue: CcxtVenue) -> None:
-    (report,) = venue.submit((order("a", size="250", worst_price=Decimal("100.5")),))
+    (report,) = venue.submit((order("a", size="250", worst_price=Decimal("100.507")),))
     (sent,) = asked(there, PLACE)
     (given,) = sent.content
     assert (given["ordType"], given["px"], given["sz"], given["tdMode"]) == ("ioc", "100.5", "250", "cash")

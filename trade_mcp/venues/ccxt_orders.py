@@ -40,7 +40,7 @@ def asked(order: Order, instrument: Instrument, can: Capabilities, *, client_id:
     if order.time_in_force is not TimeInForce.GTC and limited:
         params["timeInForce"] = order.time_in_force.value
     if order.type is OrderType.MARKET and order.side is Side.BUY and not can.market_buys:
-        limited, price = True, instrument.price_up(order.worst_price)
+        limited, price = True, instrument.price_down(order.worst_price)  # no more than was reserved
         params["timeInForce"] = TimeInForce.IOC.value
     kind = "limit" if limited else "market"
     return Asked(order.symbol, kind, order.side.value, text(order.size), text(price) if limited else None, params)

@@ -18,11 +18,13 @@ REFUSALS: Mapping[
     str, re.Pattern[str]
 ] = {  # refusals that ccxt has no name for; a duplicate is no refusal: it lives there
     "coinbase": re.compile(
-        r'"success":\s*false(?!.*DUPLICATE).*"(error|preview_failure_reason|new_order_failure_reason)":\s*"(?!UNKNOWN)\w+"',
+        r'"success":\s*false(?!.*DUPLICATE).*"(error|preview_failure_reason|new_order_failure_reason)":'
+        r'\s*"(?!UNKNOWN|INTERNAL|UNAVAILABLE|DEADLINE|ABORTED)\w+"',
         re.S,
     ),
     "kraken": re.compile(
-        r'"(EOrder:(?!Rate|Domain rate|Duplicate)|EQuery|EAccount|EAPI:Invalid signature|EGeneral:Invalid arguments)'
+        r'"(EOrder:(?!Rate|Domain rate|Duplicate|Internal|Tempor|Time|Unavail)'
+        r"|EQuery|EAccount|EAPI:Invalid signature|EGeneral:Invalid arguments)"
     ),
     "okx": re.compile(r'"s?[cC]ode":\s*"(50030|50119|50120)"'),  # the key may not
 }

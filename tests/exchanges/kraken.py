@@ -340,6 +340,8 @@ class Kraken(Translator):
 
     def _query_trades(self, fields: dict[str, str], account: Account) -> Json:
         asked = fields["txid"].split(",")
+        if not all(asked) or len(asked) > 20:
+            return error("EGeneral:Invalid arguments:txid")
         return {row["txid"]: self._trade(row) for row in self._trades(account) if row["txid"] in asked}
 
     def _paged(self, rows: list[Any], fields: dict[str, str]) -> tuple[list[Any], int]:

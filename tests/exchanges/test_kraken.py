@@ -468,6 +468,18 @@ def test_fills_of_one_order_over_many_pages(there: Kraken, venue: CcxtVenue) -> 
     assert told.fills == report.fills
 
 
+def test_as_many_fills_as_are_told_at_once(there: Kraken, tmp_path: Path) -> None:
+    venue = venue_at(there, tmp_path, there.new_account("USDT=300000"))
+    large = limit("a", size="2000", price="101")
+    venue.submit((large,))
+    for _ in range(20):
+        there.practice.control.move_on(STEP.total_seconds())
+    report = venue.order(large)
+    assert report is not None and report.status is Status.FILLED
+    assert (len(report.fills), sum(fill.size for fill in report.fills)) == (20, 2000)
+    venue.close()
+
+
 def test_a_page_that_is_missing_is_said(there: Kraken, venue: CcxtVenue) -> None:
     _, cursor = venue.reports_since("")
     venue.submit((order("a"),))

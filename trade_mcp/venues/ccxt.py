@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 import ccxt
@@ -36,6 +37,7 @@ OLDER_S = 60.0  # an order that is older than ours by more is not ours
 ROUNDED = 100  # amounts between two audits that may each be rounded by one of the last digit
 SENT_KEPT = 10_000  # ids of orders sent by this process
 ENDED = {"fetchClosedOrders": "fetch_closed_orders", "fetchCanceledOrders": "fetch_canceled_orders"}  # by ccxt's has
+QUERIED = 19  # trades asked for at once: Kraken tells of 20, and after those ccxt asks for none, which is refused
 SEARCHED_BACK_MS = 60_000  # before an order was made: where its lists are looked through
 type Row = Mapping[str, Any]
 
@@ -499,9 +501,11 @@ class CcxtVenue:
         named = row if row.get("trades") else self._fetched(str(row["id"]), row["symbol"], purpose)
         ids = [each["id"] for each in named["trades"]]
         doing = f"asking for the trades of {row['id']}"
-        found = self.exchange.call(
-            purpose, "fetch_order_trades", row["id"], row["symbol"], None, None, {"trades": ids}, doing=doing
-        )
+        found: list[Row] = []
+        for some in batched(ids, QUERIED):
+            found += self.exchange.call(
+                purpose, "fetch_order_trades", row["id"], row["symbol"], None, None, {"trades": list(some)}, doing=doing
+            )
         return sorted(found, key=lambda each: (each["timestamp"], each["id"]))
 
     def _fill(self, trade: Row, row: Row, order_id: str) -> Fill:

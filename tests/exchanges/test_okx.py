@@ -356,6 +356,18 @@ def test_fills_that_come_later_than_the_order_are_waited_for(there: Okx, venue: 
 # Lists of many pages
 
 
+def test_fills_that_lag_behind_are_read_at_the_next_look(there: Okx, venue: CcxtVenue) -> None:
+    _, cursor = venue.reports_since("")
+    there.hidden_fills = 1
+    (placed,) = venue.submit((order("a", size="0.5"),))
+    assert (placed.filled, placed.fills) == (Decimal("0.5"), ())
+    reports, cursor = venue.reports_since(cursor)
+    assert reports == []
+    there.hidden_fills = 0
+    (report,), _ = venue.reports_since(cursor)  # though the balances say nothing new
+    assert (report.order_id, len(report.fills)) == ("a", 1)
+
+
 def test_the_fills_of_an_order_are_all_read_however_many(there: Okx, venue: CcxtVenue) -> None:
     there.parts = 250  # more than two pages
     _, cursor = venue.reports_since("")

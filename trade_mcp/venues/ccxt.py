@@ -233,8 +233,10 @@ class CcxtVenue:
             if bare.filled == 0 or (known is not None and known.filled == bare.filled and trades is None):
                 return bare
             rows = list(row.get("trades") or ()) if trades is None else list(trades)
-            if sum((ccxt_reports.exact(each["amount"]) or 0 for each in rows), Decimal(0)) < bare.filled:
+            if _size_of(rows) < bare.filled:
                 rows = self._trades_of(row, Purpose.ACCOUNT if known is None else _purpose(known))
+                if _size_of(rows) < bare.filled:
+                    self._changes.lags()
             return structs.replace(bare, fills=tuple(self._fill(each, row, order_id) for each in rows))
 
     def listed(self, row: Row, *, trades: Iterable[Row] | None = None) -> Report:
@@ -400,7 +402,7 @@ class CcxtVenue:
         with ccxt_reports.understood(f"the fills of {order.order_id}"):
             rows = self.trades(order.symbol, since=since, purpose=_purpose(order))
             rows = [row for row in rows if order.venue_id == row["order"] or name in _our_ids(row["info"])]
-            filled = sum((ccxt_reports.exact(row["amount"]) or ZERO for row in rows), ZERO)
+            filled = _size_of(rows)
         if not rows and not order.venue_id:
             return None
         if filled < order.filled:
@@ -539,6 +541,10 @@ class CcxtVenue:
         except VenueError as failure:
             log.warning("no price for a fee", currency=currency, error=failure.message)
         return notional * instrument.taker_fee
+
+
+def _size_of(trades: Iterable[Row]) -> Decimal:
+    return sum((ccxt_reports.exact(each["amount"]) or ZERO for each in trades), ZERO)
 
 
 def _our_ids(trade: Row) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WHOLE_EVERY_S = 30.0  # real time between looks that trust no balances
 ODD_EVERY_S = 5.0  # the same, while something cannot be read
+LAGS_S = 60.0  # so long no look stops at the balances, when an order told of fills that no list showed yet
 PAGE = 500  # trades in one answer of Binance
 OVERLAP_MS = 60_000  # where trades are asked for by time: how late one may appear
 QUIET_MS = 86_400_000  # after so long without a trade the time goes on without one
@@ -45,10 +46,15 @@ class Changes:
         self._balances: Any = None
         self._cursor = ""
         self._expected = True
+        self._lags_until = -1e9
 
     def expect(self) -> None:
         """Something was just sent: the next look reads everything."""
         self._expected = True
+
+    def lags(self) -> None:
+        """An order has fills that are not told yet: whatever the balances say, there is something to read."""
+        self._lags_until = self._venue.exchange.clock.boot() + LAGS_S
 
     def since(self, cursor: str, symbols: Sequence[str]) -> tuple[Sequence[Report], str]:
         """Reports of the orders in ``symbols`` that changed since ``cursor``, and the next cursor.
@@ -64,7 +70,7 @@ class Changes:
         self._looked = now
         try:
             balances = self._venue.balances()
-            if quiet and balances == self._balances and now < self._whole_at:
+            if quiet and balances == self._balances and self._lags_until <= now < self._whole_at:
                 return (), cursor
             known = msgspec.json.decode(cursor, type=dict[str, Seen]) if cursor else {}
             asked = _Asked(self._venue, min((each.at for each in known.values()), default=self._now_ms()))

@@ -245,6 +245,7 @@ def test_live_market_time_is_the_clock_however_long_the_start_takes(market: Live
     feed.close()
 
 
+@pytest.mark.storm
 def test_a_paper_desk_buys_at_live_prices_and_is_stopped_by_live_bars(
     market: Live, desk: Callable[..., App], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def still(stopped: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.storm
 def test_a_desk_that_runs_is_well(tmp_path: Path) -> None:
     with running(tmp_path, "watch"), running(tmp_path, "loop"):
         until(lambda: (tmp_path / LEDGER).exists())
@@ -106,6 +107,7 @@ def test_a_desk_that_stands_is_told_so_and_nothing_is_changed(still: Path) -> No
     assert sorted(file.name for file in (still / "desk").iterdir()) == ["ledger.db", "paper.db"]
 
 
+@pytest.mark.storm
 def test_what_a_killed_desk_left_behind_is_read_and_left(tmp_path: Path) -> None:
     with running(tmp_path, "watch") as program:
         program.says('"watch"')
@@ -198,6 +200,7 @@ def test_a_ledger_that_another_program_holds_is_busy(still: Path) -> None:
     assert found["chain"]["verdict"] == "ok"
 
 
+@pytest.mark.storm
 def test_a_position_whose_stop_is_gone_fails(tmp_path: Path) -> None:
     code = """
 from decimal import Decimal

@@ -95,6 +95,7 @@ def test_a_ledger_without_its_tables_is_said(served_fast: Served) -> None:
     assert asked(served_fast, "/metrics").status_code == 503
 
 
+@pytest.mark.storm
 def test_with_a_token_healthz_is_open_to_this_machine_and_metrics_to_nobody_else(tmp_path: Path) -> None:
     server = Served(tmp_path, TRADE_MCP_SERVER_TOKEN="a-long-secret-of-mine")
     try:
@@ -131,6 +132,7 @@ def test_healthz_says_no_amount_and_no_words_of_others(served: Served) -> None:
     assert "12345" not in asked(served, "/healthz").text
 
 
+@pytest.mark.storm
 def test_the_metrics_tell_what_the_desk_did(tmp_path: Path, served_fast: Served) -> None:
     with running(tmp_path, "loop", **FAST), connected(served_fast.url) as call:
         until(lambda: health(served_fast)[0] == 200)

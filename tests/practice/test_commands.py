@@ -33,6 +33,7 @@ def command(folder: Path, *arguments: str, **more: str) -> "subprocess.Completed
     )
 
 
+@pytest.mark.storm
 def test_it_runs_and_tells_its_books(tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('[[faults]]\nfault = "delay"\nseconds = 0.001\n')

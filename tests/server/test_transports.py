@@ -42,6 +42,7 @@ def test_no_stream_is_opened_that_nothing_would_be_said_on(served: Served) -> No
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.storm
 def test_http_ends_cleanly(served: Served, how: signal.Signals) -> None:
     with connected(served.url) as call:
         call("get_status")
@@ -50,6 +51,7 @@ def test_http_ends_cleanly(served: Served, how: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, None])
+@pytest.mark.storm
 def test_stdio_ends_cleanly_on_a_signal_and_when_the_client_leaves(tmp_path: Path, how: signal.Signals | None) -> None:
     process = subprocess.Popen(
         serve(), env=environment(tmp_path), cwd=tmp_path, stdin=-1, stdout=-1, stderr=-1, text=True
@@ -106,6 +108,7 @@ def test_beyond_this_machine_only_the_token_gets_in(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.storm
 def test_a_token_that_is_set_is_asked_for_and_never_printed(tmp_path: Path) -> None:
     server = Served(tmp_path, TRADE_MCP_SERVER_TOKEN="a-long-secret-of-mine")
     try:
@@ -116,6 +119,7 @@ def test_a_token_that_is_set_is_asked_for_and_never_printed(tmp_path: Path) -> N
     assert "a-long-secret-of-mine" not in server.said
 
 
+@pytest.mark.storm
 def test_settings_choose_what_is_served(tmp_path: Path) -> None:
     chosen = over_stdio(tmp_path, TRADE_MCP_SERVER__READ_ONLY="true", TRADE_MCP_SERVER__TOOLSETS="orders,portfolio")
     with connected(chosen) as call:

@@ -29,6 +29,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         path.write_text(page(report.nodeid for report in terminalreporter.stats.get("passed", ())), "utf-8")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest storms first: a worker that has done the rest shares what is left of them."""
+    items.sort(key=lambda item: item.get_closest_marker("at_most") is None)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "storm_seed" in metafunc.fixturenames:
         seeds = metafunc.config.getoption("--seeds")
